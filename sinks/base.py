@@ -1,0 +1,93 @@
+"""The contract of every sink.
+
+Promised: `write` returns only when everything in it is safe (fsynced or committed); written twice, in the
+same or in another batch, by this or another process, now or after a crash, a row stands in the sink once; a
+`write` that raised or was killed can be repeated as it is. Not promised: order of rows, or that a batch
+becomes visible as a whole.
+
+Two shapes of write cover all datasets:
+
+- `Put`: an object that is complete by itself (a game's podium). Same dataset and key: same rows.
+- `Append`: rows of a stream, each known by its `record_id`, `<producer>:<sequence>`; a `record_id` stands in
+  a dataset once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from sinks.errors import UnsafeName
+
+Row = Mapping[str, Any]
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+_RECORD_ID = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,199}):(0|[1-9][0-9]{0,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A complete object: all `rows` of `key` in `dataset`, the same whenever it is written."""
+
+    dataset: str
+    key: str
+    rows: Sequence[Row]
+
+    def __post_init__(self) -> None:
+        """Raise UnsafeName for a dataset or key that must not become part of a path."""
+        safe_name(self.dataset)
+        safe_name(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Rows of a stream. Every row has a `record_id` field of the form `<producer>:<sequence>`."""
+
+    dataset: str
+    rows: Sequence[Row]
+
+    def __post_init__(self) -> None:
+        """Raise UnsafeName for a dataset or record id that must not become part of a path."""
+        safe_name(self.dataset)
+        for row in self.rows:
+            split_record_id(row["record_id"])
+
+
+Write = Put | Append
+
+
+class Sink(Protocol):
+    """Where datasets are written to. Safe to use from one thread at a time; any number of processes."""
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Make every write of the batch safe. Raise TransientSinkError or TerminalSinkError."""
+
+    def close(self) -> None:
+        """Release what the sink holds. Whatever `write` returned for is safe already."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def safe_name(name: object) -> str:
+    """Return `name` if it can be a file's name anywhere, else raise UnsafeName.
+
+    Letters, digits, `_`, `-` and `.`, not beginning with `.` or `-`, 200 characters at most.
+    """
+    if isinstance(name, str) and _SAFE_NAME.fullmatch(name):
+        return name
+    raise UnsafeName(f"{name!r:.220} is not a safe name: letters, digits, '_', '-' and '.' only, 1 to 200")
+
+
+def split_record_id(record_id: object) -> tuple[str, int]:
+    """Return (producer, sequence) of a record id, or raise UnsafeName."""
+    match = _RECORD_ID.fullmatch(record_id) if isinstance(record_id, str) else None
+    if match is None:
+        raise UnsafeName(f"{record_id!r:.220} is not a record id of the form <producer>:<sequence>")
+    return match[1], int(match[2])

@@ -1,0 +1,131 @@
+"""WIRE: what the simulator says happened, one frozen dataclass per event.
+
+An event travels as `extra={"event": e.name, "payload": e.payload()}` of an ordinary log record and comes
+back with `from_payload`. Everything a pipeline writes is in the event: it is the state as of that moment,
+so that it can be ingested long after Redis has moved on. `user` is always a public id, never a token.
+
+Changing a field bumps `SCHEMA_VERSION`; golden samples stand under tests/contract/golden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+SCHEMA_VERSION = 1
+
+CHANNEL_LOGIN = "superhero.login"
+CHANNEL_LOBBY = "superhero.lobby"
+CHANNEL_GAME = "superhero.game"
+CHANNELS = (CHANNEL_LOGIN, CHANNEL_LOBBY, CHANNEL_GAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events: `name` is the wire name, `channel` the logger it is logged to."""
+
+    name: ClassVar[str]
+    channel: ClassVar[str]
+
+    def payload(self) -> dict[str, Any]:
+        """Return the event as a JSON-ready dict."""
+        return asdict(self)
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Build the event from a payload. Raise KeyError, TypeError or ValueError if it does not fit."""
+        return cls(**payload)
+
+
+@dataclass(frozen=True, slots=True)
+class UserLoggedIn(Event):
+    """A user logged in; `created` when seen for the first time."""
+
+    name: ClassVar[str] = "user.logged_in"
+    channel: ClassVar[str] = CHANNEL_LOGIN
+
+    user: str
+    user_name: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GameStarted(Event):
+    """A game filled up and began; `users` in turn order, `heroes` user -> hero id."""
+
+    name: ClassVar[str] = "game.started"
+    channel: ClassVar[str] = CHANNEL_LOBBY
+
+    game_token: str
+    users: list[str]
+    heroes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AttackMade(Event):
+    """One attack. `turn` counts the attacks of the game from 1; health and damage in points, uint64."""
+
+    name: ClassVar[str] = "game.attack"
+    channel: ClassVar[str] = CHANNEL_GAME
+
+    game_token: str
+    turn: int
+    user: str
+    enemy: str
+    damage: int
+    enemy_health_prior: int
+    enemy_health_post: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one participant came out of a game. `rank` 1 is the winner; `rounds` the attacks it made."""
+
+    user: str
+    hero_id: int
+    rank: int
+    rounds: int
+    damage_delivered: int
+    damage_received: int
+
+
+@dataclass(frozen=True, slots=True)
+class GameCompleted(Event):
+    """A game ended with one winner; this record asks for its ingestion. Exactly one per completed game.
+
+    `attacks` is the number of AttackMade events of the game; `reason` is "last one standing",
+    "round limit" or "abandoned" (the others did not take their turns in time).
+    """
+
+    name: ClassVar[str] = "game.completed"
+    channel: ClassVar[str] = CHANNEL_LOBBY
+
+    game_token: str
+    attacks: int
+    reason: str
+    podium: list[Standing]
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Build the event with its podium. Raise KeyError, TypeError or ValueError if it does not fit."""
+        fields = dict(payload)
+        podium = [Standing(**row) for row in fields.pop("podium")]
+        return cls(podium=podium, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class GameTimedOut(Event):
+    """A game did not fill within the lobby timeout; `joined` of `participants` were there."""
+
+    name: ClassVar[str] = "game.timed_out"
+    channel: ClassVar[str] = CHANNEL_LOBBY
+
+    game_token: str
+    participants: int
+    joined: list[str]
+
+
+EVENTS: Mapping[str, type[Event]] = {
+    cls.name: cls for cls in (UserLoggedIn, GameStarted, AttackMade, GameCompleted, GameTimedOut)
+}

@@ -1,0 +1,1 @@
+"""Turn log records into Celery tasks, in any Python program, by `logging.config.dictConfig` alone."""

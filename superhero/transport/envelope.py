@@ -1,0 +1,146 @@
+"""WIRE: the envelope a log record travels in, and the Celery task that carries a batch of them.
+
+Encoded, an envelope is one JSON object; golden samples stand under tests/contract/golden. A task message is
+`superhero.ingest(channel, [envelope, ...])` in Celery's protocol 2, all of one channel, in the order in which
+they were logged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+VERSION = 1
+INGEST_TASK = "superhero.ingest"
+
+_NOT_IN_A_CHANNEL = re.compile(r"[^A-Za-z0-9_.-]")
+_RECORD_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}:(0|[1-9][0-9]{0,18})")
+_CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
+class EnvelopeError(ValueError):
+    """Something that should be an envelope is not; the text says what is wrong with which field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One log record on its way.
+
+    id       `<producer>:<sequence>`; a producer is one process's one channel, and its sequence counts from 0
+             without a gap, so that a missing or doubled record can be told from the sink alone
+    channel  the logger's dotted name, or what the record says; also the routing key and the queue
+    time     when it was logged: ISO 8601 in UTC with microseconds, "2026-01-31T12:00:00.000000Z"
+    level    "INFO", ...
+    logger   the logger's name as it was
+    event    name of the typed event, or None for a plain record
+    message  the text, for people
+    payload  the typed event's fields, or what `extra={"payload": ...}` gave, or None
+    """
+
+    id: str
+    channel: str
+    time: str
+    level: str
+    logger: str
+    event: str | None
+    message: str
+    payload: Mapping[str, Any] | None
+
+    @property
+    def producer(self) -> str:
+        """The part of the id before the colon."""
+        return self.id.rpartition(":")[0]
+
+    @property
+    def sequence(self) -> int:
+        """The part of the id after the colon."""
+        return int(self.id.rpartition(":")[2])
+
+
+def channel_name(logger_name: str) -> str:
+    """Return a channel that is safe as routing key, queue and file name: others become `_`, cut at 120."""
+    cleaned = _NOT_IN_A_CHANNEL.sub("_", logger_name)[:120]
+    return cleaned if cleaned and cleaned[0] not in ".-" else f"_{cleaned[1:]}"
+
+
+def encode(envelope: Envelope) -> bytes:
+    """Return the envelope as UTF-8 JSON. Values JSON does not know are sent as their `str`."""
+    fields = {
+        "v": VERSION,
+        "id": envelope.id,
+        "channel": envelope.channel,
+        "time": envelope.time,
+        "level": envelope.level,
+        "logger": envelope.logger,
+        "event": envelope.event,
+        "message": envelope.message,
+        "payload": envelope.payload,
+    }
+    # A lone surrogate is legal in a Python str and not in UTF-8; it is replaced rather than lost.
+    return _encode_json(fields).encode("utf-8", "replace")
+
+
+def decode(fields: object) -> Envelope:
+    """Return the envelope that parsed JSON holds; raise EnvelopeError for whatever is not one."""
+    if not isinstance(fields, Mapping):
+        raise EnvelopeError(f"an envelope is a JSON object, not {type(fields).__name__}")
+    if fields.get("v") != VERSION:
+        raise EnvelopeError(f"envelope version {fields.get('v')!r:.50} is not {VERSION}")
+    _check(fields, "id", _RECORD_ID)
+    _check(fields, "channel", _CHANNEL)
+    for name in ("time", "level", "logger", "message"):
+        if not isinstance(fields.get(name), str):
+            raise EnvelopeError(f"{name} must be text, not {fields.get(name)!r:.50}")
+    if not isinstance(fields.get("event"), str | None):
+        raise EnvelopeError(f"event must be text or null, not {fields.get('event')!r:.50}")
+    if not isinstance(fields.get("payload"), Mapping | None):
+        raise EnvelopeError(f"payload must be an object or null, not {fields.get('payload')!r:.50}")
+    return Envelope(
+        id=fields["id"],
+        channel=fields["channel"],
+        time=fields["time"],
+        level=fields["level"],
+        logger=fields["logger"],
+        event=fields.get("event"),
+        message=fields["message"],
+        payload=fields.get("payload"),
+    )
+
+
+def _check(fields: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> None:
+    value = fields.get(name)
+    if not (isinstance(value, str) and pattern.fullmatch(value)):
+        raise EnvelopeError(f"{name} {value!r:.100} does not match {pattern.pattern}")
+
+
+def task_body(channel: str, encoded: Sequence[bytes]) -> bytes:
+    """Return the body of an ingest task (args, kwargs, embed) around envelopes that are encoded already."""
+    return b'[["%b",[%b]],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]' % (
+        channel.encode("ascii"),
+        b",".join(encoded),
+    )
+
+
+def task_headers(channel: str, task_id: str, size: int, first_id: str) -> dict[str, Any]:
+    """Return the headers of an ingest task in Celery's protocol 2; they name no credential or content."""
+    return {
+        "lang": "py",
+        "task": INGEST_TASK,
+        "id": task_id,
+        "root_id": task_id,
+        "parent_id": None,
+        "group": None,
+        "shadow": None,
+        "eta": None,
+        "expires": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "argsrepr": f"({channel!r}, {size} from {first_id})",
+        "kwargsrepr": "{}",
+        "origin": "superhero",
+        "ignore_result": True,
+    }
