@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,9 @@ class Settings:
     superhero_api_token token of Super Hero API, for `heroes pull`
     superhero_api_url   base URL of Super Hero API
     log_level           level of our own processes' console log
+    rabbitmq_management_url  RabbitMQ's management API, http://[user:password@]host:15672; empty: none known
+    flower_basic_auth   user:password of Flower's UI; empty: a random password, kept in a file
+    flower_db           file in which Flower keeps what it saw
     """
 
     broker_url: str = "amqp://guest:guest@127.0.0.1:5672//"
@@ -42,6 +45,9 @@ class Settings:
     superhero_api_token: str = ""
     superhero_api_url: str = "https://superheroapi.com/api"
     log_level: str = "INFO"
+    rabbitmq_management_url: str = ""
+    flower_basic_auth: str = field(default="", repr=False)
+    flower_db: Path = Path("var/flower.db")
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -49,12 +55,12 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     bad: list[str] = []
-    for field, (variable, parse) in _VARIABLES.items():
+    for name, (variable, parse) in _VARIABLES.items():
         text = environ.get(variable, "").strip()
         if not text:
             continue
         try:
-            values[field] = parse(text)
+            values[name] = parse(text)
         except ValueError as error:
             bad.append(f"{variable}: {error}")
     if bad:
@@ -103,6 +109,13 @@ def _level(text: str) -> str:
     return text.upper()
 
 
+def _login(text: str) -> str:
+    user, _, password = text.partition(":")
+    if not (user and password):
+        raise ValueError("must be user:password")
+    return text
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -124,4 +137,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "superhero_api_token": ("SUPERHERO_API_TOKEN", str),
     "superhero_api_url": ("SUPERHERO_API_URL", _url("http", "https")),
     "log_level": ("LOG_LEVEL", _level),
+    "rabbitmq_management_url": ("RABBITMQ_MANAGEMENT_URL", _url("http", "https")),
+    "flower_basic_auth": ("FLOWER_BASIC_AUTH", _login),
+    "flower_db": ("FLOWER_DB", Path),
 }

@@ -6,20 +6,20 @@
 | known_users() | hash | public id -> user name | login | never |
 | superheros() | hash | hero id -> record with powerstats.health and .attack | heroes load | never |
 | players(n) | list | game tokens made for n participants | find | entries leave with their game |
-| open_games(n) | list | game tokens of that size that still have room | find | entries leave when full or timed out |
+| open_games(n) | list | game tokens of that size with room left | find | entries leave when full or timed out |
 | joined() | sorted set | game token -> how many have joined | find | entries leave with their game |
 | members(game) | set | public ids of those who joined | find | with the game |
 | participants(game) | string | size | find | with the game |
 | status(game) | string | OPEN, STARTED, COMPLETE or TIMED OUT | every step | with the game |
 | host(game) | string | public id of the first who joined | find | with the game |
 | heroes_taken(game) | set | hero ids taken | find | with the game |
-| fighter(game, user) | hash | id, attack, health (and what the podium needs) | find, every move | with the game |
+| fighter(game, user) | hash | id, attack, health (and the podium's needs) | find, every move | with the game |
 | order(game) | list | turn order, the one to move first | start, every move | with the game |
 | logs(game) | list | each attack's answer as JSON, in order | every attack | with the game |
 | fallen(game) | list | who is out, first to fall first | every move | with the game |
 | version(game) | string | counts the steps committed to the game | every step | with the game |
-| deadlines() | sorted set | game token -> unix time (s) at which somebody's time is up | every step | entries leave at the end |
-| outbox() | hash | "<game>:<version>" -> events as JSON, committed but perhaps not logged yet | every step | once logged |
+| deadlines() | sorted set | game token -> unix time (s) when somebody's time is up | every step | at the end |
+| outbox() | hash | "<game>:<version>" -> events as JSON, perhaps not logged yet | every step | once logged |
 | feed(game) | Pub/Sub channel | the version just committed | every step | - |
 
 "With the game": the clean-up pipeline sets a TTL on `of_game(...)` once the game's files are safe.

@@ -1,0 +1,95 @@
+"""Take an empty Redis database for oneself, safe against others who do the same at the same time.
+
+A claim is a key in database 0 that names a connection, and that connection, kept open. When its holder dies,
+however that comes, the connection is gone: the next one may then empty the database and take it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import redis
+
+from superhero.config import without_password
+from superhero.errors import ServiceError
+
+_DATABASES = range(15, 0, -1)  # 0 is where people keep things
+_TIMEOUT_S = 10.0
+
+
+@contextmanager
+def claimed_database(server_url: str) -> Iterator[str]:
+    """Yield the URL of an empty database on the Redis at `server_url`, emptied and given back afterwards.
+
+    Raise ServiceError when Redis does not answer, or none of its databases 1 to 15 is empty and unclaimed.
+    """
+    holder = f"superhero-{secrets.token_hex(8)}"
+    with redis.Redis.from_url(
+        _with_database(server_url, 0),
+        client_name=holder,
+        single_connection_client=True,
+        decode_responses=True,
+        socket_timeout=_TIMEOUT_S,
+    ) as claims:
+        try:
+            database = _claim(claims, server_url, holder)
+        except redis.RedisError as error:
+            raise ServiceError(f"Redis at {without_password(server_url)}: {error}") from error
+        url = _with_database(server_url, database)
+        try:
+            yield url
+        finally:
+            _empty(url)
+            claims.delete(_claim_key(database))
+
+
+def _claim(claims: redis.Redis, server_url: str, holder: str) -> int:
+    for database in _DATABASES:
+        key, url = _claim_key(database), _with_database(server_url, database)
+        if claims.set(key, holder, nx=True):
+            if _size(url) == 0:
+                return database
+            claims.delete(key)  # somebody's data, though nobody's claim
+        elif _take_over(claims, key, holder):
+            _empty(url)
+            return database
+    raise ServiceError(
+        f"none of the databases 1 to 15 of the Redis at {without_password(server_url)} is empty and unclaimed"
+    )
+
+
+def _take_over(claims: redis.Redis, key: str, holder: str) -> bool:
+    """Replace a claim whose holder is no longer connected, unless somebody is faster."""
+    with claims.pipeline() as step:
+        step.watch(key)
+        # Looked up after the claim was read: who wrote it was connected before it wrote.
+        if step.get(key) in {client["name"] for client in claims.client_list()}:
+            return False
+        step.multi()
+        step.set(key, holder)
+        try:
+            step.execute()
+        except redis.WatchError:
+            return False
+    return True
+
+
+def _claim_key(database: int) -> str:
+    return f"superhero:claim:{database}"
+
+
+def _with_database(url: str, database: int) -> str:
+    return urlsplit(url)._replace(path=f"/{database}", query="").geturl()
+
+
+def _size(url: str) -> int:
+    with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S) as client:
+        return int(client.dbsize())
+
+
+def _empty(url: str) -> None:
+    with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S) as client:
+        client.flushdb()

@@ -1,0 +1,83 @@
+"""Look whether a service answers at a URL, and what it says of itself. Quick, and never raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import amqp
+import redis
+from kombu import Connection
+
+_REDIS_SCHEMES = {"redis", "rediss"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from a URL. `error` says why nothing did, and is empty when something did.
+
+    `facts` is what the service says of itself, as text.
+    """
+
+    error: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the service answered and let us in."""
+        return not self.error
+
+
+def is_redis(url: str) -> bool:
+    """Tell whether `url` names a Redis rather than an AMQP broker."""
+    return urlsplit(url).scheme in _REDIS_SCHEMES
+
+
+def reach(url: str, timeout_s: float = 3.0) -> Answer:
+    """Log in at `url` and out again."""
+    return reach_redis(url, timeout_s) if is_redis(url) else reach_amqp(url, timeout_s)
+
+
+def reach_amqp(url: str, timeout_s: float = 3.0) -> Answer:
+    """Log in at an AMQP broker's vhost and out again. Facts: product, version, vhost."""
+    connection = Connection(url, connect_timeout=timeout_s)
+    try:
+        with connection:
+            connection.connect()
+            properties: Mapping[str, Any] = connection.connection.server_properties
+    except (OSError, amqp.AMQPError) as error:
+        return Answer(error=_sentence(error))
+    return Answer(
+        facts={
+            "product": str(properties.get("product", "?")),
+            "version": str(properties.get("version", "?")),
+            "vhost": connection.virtual_host or "/",
+        }
+    )
+
+
+def reach_redis(url: str, timeout_s: float = 3.0) -> Answer:
+    """PING a Redis. Facts: product, version, maxmemory-policy, appendonly."""
+    try:
+        with redis.Redis.from_url(
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, decode_responses=True
+        ) as client:
+            client.ping()
+            told: Mapping[str, Any] = client.info()
+    except (redis.RedisError, OSError) as error:
+        return Answer(error=_sentence(error))
+    product = "valkey" if "valkey_version" in told else "redis"
+    return Answer(
+        facts={
+            "product": product,
+            "version": str(told.get(f"{product}_version", "?")),
+            "maxmemory-policy": str(told.get("maxmemory_policy", "?")),
+            "appendonly": "yes" if str(told.get("aof_enabled")) == "1" else "no",
+        }
+    )
+
+
+def _sentence(error: BaseException) -> str:
+    return str(error).strip() or type(error).__name__

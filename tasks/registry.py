@@ -1,0 +1,113 @@
+"""Register pipelines: pure functions from an envelope and its event to writes.
+
+A pipeline is one small file in tasks/pipelines, found by being there:
+
+    @pipeline(event="game.attack")
+    def attacks(envelope: Envelope, event: AttackMade) -> Iterable[Write]: ...
+
+It must give the same writes whenever it is given the same record, for a record may come more than once. A
+step, `@after_write(...)`, is for what must not happen before a record is safe: it runs once the writes of
+the whole batch are, may do I/O, and must bear being repeated.
+
+The event is the dataclass of superhero.events that goes by the envelope's event name; for a name that is not
+there it is the payload as it came, a mapping or None.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sinks.base import Write
+from superhero.events import EVENTS
+from superhero.transport.envelope import Envelope
+
+ANY = "*"
+"""Matches every channel, or every event and plain records too."""
+
+Pipeline = Callable[[Envelope, Any], Iterable[Write]]
+Step = Callable[[Envelope, Any], None]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered(Generic[F]):
+    function: F
+    channel: str
+    event: str
+
+    def wants(self, envelope: Envelope) -> bool:
+        return self.channel in (ANY, envelope.channel) and self.event in (ANY, envelope.event)
+
+
+class Registry:
+    """Pipelines and steps, in the order in which they were registered."""
+
+    def __init__(self) -> None:
+        self._pipelines: list[_Registered[Pipeline]] = []
+        self._steps: list[_Registered[Step]] = []
+
+    def pipeline(self, *, channel: str = ANY, event: str = ANY) -> Callable[[F], F]:
+        """Register the decorated function for the records of `channel` and `event`."""
+
+        def register(function: F) -> F:
+            self._pipelines.append(_Registered(function, channel, event))
+            return function
+
+        return register
+
+    def after_write(self, *, channel: str = ANY, event: str = ANY) -> Callable[[F], F]:
+        """Register the decorated function to run once the records of its batch are safe."""
+
+        def register(function: F) -> F:
+            self._steps.append(_Registered(function, channel, event))
+            return function
+
+        return register
+
+    def channels(self) -> set[str]:
+        """Return the channels that something was registered for by name."""
+        of_pipelines = {each.channel for each in self._pipelines}
+        of_steps = {each.channel for each in self._steps}
+        return (of_pipelines | of_steps) - {ANY}
+
+    def writes(self, envelope: Envelope) -> list[Write]:
+        """Return what all pipelines make of a record.
+
+        A payload that does not fit its event, and whatever a pipeline raises, comes out as it is.
+        """
+        event = event_of(envelope)
+        pipelines = (each for each in self._pipelines if each.wants(envelope))
+        return [write for each in pipelines for write in each.function(envelope, event)]
+
+    def steps(self, envelope: Envelope) -> Iterator[Callable[[], None]]:
+        """Yield what is to be done about a record once it is safe."""
+        for each in self._steps:
+            if each.wants(envelope):
+                yield lambda step=each.function: step(envelope, event_of(envelope))  # type: ignore[misc]
+
+
+def event_of(envelope: Envelope) -> Any:
+    """Return the typed event, or the payload of a record without one. Raise ValueError if it does not fit."""
+    kind = EVENTS.get(envelope.event or "")
+    if kind is None:
+        return envelope.payload
+    try:
+        return kind.from_payload(envelope.payload or {})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the payload is no {envelope.event}: {error!r:.300}") from error
+
+
+REGISTRY = Registry()
+pipeline = REGISTRY.pipeline
+after_write = REGISTRY.after_write
+
+
+def discover() -> None:
+    """Import every module of tasks.pipelines, so that each registers itself."""
+    package = importlib.import_module("tasks.pipelines")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"tasks.pipelines.{module.name}")
