@@ -9,7 +9,11 @@ Two shapes of write cover all datasets:
 
 - `Put`: an object that is complete by itself (a game's podium). Same dataset and key: same rows.
 - `Append`: rows of a stream, each known by its `record_id`, `<producer>:<sequence>`; a `record_id` stands in
-  a dataset once.
+  a dataset once, with the row that came first.
+
+A dataset takes writes of one shape. Where a row has a `time`, and a `Put` one, it is part of what was
+written: the same whenever the same row or object comes again, for a sink may lay out its files by it. Text
+that UTF-8 cannot hold (lone surrogates) is replaced by `?`.
 """
 
 from __future__ import annotations
@@ -30,11 +34,15 @@ _RECORD_ID = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,199}):(0|[1-9][0-9]{0,18
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A complete object: all `rows` of `key` in `dataset`, the same whenever it is written."""
+    """A complete object: all `rows` of `key` in `dataset`, the same whenever it is written.
+
+    `time` is when it came to be, in ISO 8601 and UTC; None if that is not known.
+    """
 
     dataset: str
     key: str
     rows: Sequence[Row]
+    time: str | None = None
 
     def __post_init__(self) -> None:
         """Raise UnsafeName for a dataset or key that must not become part of a path."""
@@ -53,7 +61,7 @@ class Append:
         """Raise UnsafeName for a dataset or record id that must not become part of a path."""
         safe_name(self.dataset)
         for row in self.rows:
-            split_record_id(row["record_id"])
+            split_record_id(row.get("record_id"))
 
 
 Write = Put | Append

@@ -12,7 +12,7 @@ class SinkError(Exception):
 
 
 class TransientSinkError(SinkError):
-    """The write may succeed later; nothing of it, or all of it, is in the sink."""
+    """The same batch may succeed later; what of it is in the sink by now will not stand there twice."""
 
 
 class TerminalSinkError(SinkError):

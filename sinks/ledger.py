@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 
 _BLOCK_BYTES = 1 << 20
+_TAIL_BYTES = 256  # long enough to hold a record id or a time
 
 
 class Intervals:
@@ -51,30 +53,43 @@ class Ledger:
     The file is the ledger; this is only what was read of it, so that it need not be read twice.
     """
 
-    __slots__ = ("_file", "_line", "present", "size_bytes")
+    __slots__ = ("_file", "_line", "_tail", "present", "size_bytes")
 
     def __init__(self, producer: str) -> None:
         self.present = Intervals()
         self.size_bytes = 0
         self._file: tuple[int, int] | None = None
+        self._tail = b""
         self._line = re.compile(rb'^\{"record_id":"%b:(\d{1,19})"' % re.escape(producer.encode()), re.M)
 
-    def catch_up(self, fd: int) -> None:
+    def catch_up(self, fd: int) -> bool:
         """Read what others, or this process before a restart, appended since the last look.
 
         Cut off a last line without its end: its writer died, and what it wrote was never acknowledged.
-        The caller holds the file's lock. Lines that are not ours are let be.
+        Return whether the file is another than last time, or was changed by other means than appending, and
+        has been read from its beginning. The caller holds its lock. Lines that are not ours are let be.
         """
-        status = os.fstat(fd)
-        if self._file != (status.st_dev, status.st_ino) or status.st_size < self.size_bytes:
-            self.present, self.size_bytes = Intervals(), 0
-            self._file = (status.st_dev, status.st_ino)
+        is_new = not self._knows(fd)
+        if is_new:
+            self.present, self.size_bytes, self._tail = Intervals(), 0, b""
         unfinished = b""
         while block := os.pread(fd, _BLOCK_BYTES, self.size_bytes + len(unfinished)):
-            lines, newline, rest = (unfinished + block).rpartition(b"\n")
-            unfinished = rest
-            self.size_bytes += len(lines) + len(newline)
-            for sequence in self._line.findall(lines):
-                self.present.add(int(sequence))
+            lines, newline, unfinished = (unfinished + block).rpartition(b"\n")
+            self.appended([int(sequence) for sequence in self._line.findall(lines)], lines + newline)
         if unfinished:
             os.ftruncate(fd, self.size_bytes)
+        return is_new
+
+    def appended(self, sequences: Iterable[int], content: bytes) -> None:
+        """Take note of whole lines that stand at the end of the file."""
+        for sequence in sequences:
+            self.present.add(sequence)
+        self.size_bytes += len(content)
+        self._tail = (self._tail + content[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+
+    def _knows(self, fd: int) -> bool:
+        """Tell whether what was read still stands there; a file made anew may even have the old number."""
+        status = os.fstat(fd)
+        file, self._file = self._file, (status.st_dev, status.st_ino)
+        tail = os.pread(fd, len(self._tail), self.size_bytes - len(self._tail))
+        return file == self._file and tail == self._tail
