@@ -8,7 +8,9 @@ SuperheroError
 ├── StoreError             Redis is out of reach or holds something we did not write
 ├── TransportError         the logging transport cannot do what was asked
 │   ├── BrokerUnavailable  nothing was sent; try again later
-│   └── TopologyMismatch   a queue or exchange exists with other arguments
+│   ├── TopologyMismatch   a queue or exchange exists with other arguments
+│   ├── SpoolError         the spool's folder cannot be used
+│   └── RecordsDropped     there was no room for a record (logged and counted, never raised)
 └── ServiceError           a service or process that a command needs is missing or did not start
 """
 
@@ -55,6 +57,14 @@ class BrokerUnavailable(TransportError):
 
 class TopologyMismatch(TransportError):
     """A queue or exchange exists on the broker with arguments other than ours."""
+
+
+class SpoolError(TransportError):
+    """The folder of a spool cannot be used: not there, not ours, read-only or full."""
+
+
+class RecordsDropped(TransportError):
+    """Records found no room in the transport's buffer; they are gone, and their numbers are missing."""
 
 
 class ServiceError(SuperheroError):

@@ -6,22 +6,26 @@
 | known_users() | hash | public id -> user name | login | never |
 | superheros() | hash | hero id -> record with powerstats.health and .attack | heroes load | never |
 | players(n) | list | game tokens made for n participants | find | entries leave with their game |
-| open_games(n) | list | game tokens of that size with room left | find | entries leave when full or timed out |
+| open_games(n) | list | tokens of games of that size with room | find | entries leave when full or late |
 | joined() | sorted set | game token -> how many have joined | find | entries leave with their game |
 | members(game) | set | public ids of those who joined | find | with the game |
 | participants(game) | string | size | find | with the game |
 | status(game) | string | OPEN, STARTED, COMPLETE or TIMED OUT | every step | with the game |
 | host(game) | string | public id of the first who joined | find | with the game |
 | heroes_taken(game) | set | hero ids taken | find | with the game |
-| fighter(game, user) | hash | id, attack, health (and the podium's needs) | find, every move | with the game |
-| order(game) | list | turn order, the one to move first | start, every move | with the game |
+| fighter(game, user) | hash | id, attack, health, podium's figures | find, moves | with the game |
+| order(game) | list | who stands, in turn order, the one to move first | find, start, moves | with the game |
 | logs(game) | list | each attack's answer as JSON, in order | every attack | with the game |
 | fallen(game) | list | who is out, first to fall first | every move | with the game |
 | version(game) | string | counts the steps committed to the game | every step | with the game |
-| deadlines() | sorted set | game token -> unix time (s) when somebody's time is up | every step | at the end |
-| outbox() | hash | "<game>:<version>" -> events as JSON, perhaps not logged yet | every step | once logged |
-| feed(game) | Pub/Sub channel | the version just committed | every step | - |
+| deadlines() | sorted set | game token -> unix time (s) when time is up | every step | at the end |
+| feed(game) | Pub/Sub channel | the step just committed, as JSON | start, every step after | - |
+| servers() | sorted set | server id -> unix time (s) of its last sign of life | servers | when it stopped |
+| outbox(server) | hash | record id -> committed event, perhaps not logged | every step | once it is safe |
+| counters(server) | hash | producer -> its next sequence number | every step | with its server |
+| attempts(task) | string | how often a task was begun, on a Redis broker | worker | with the task, or a day |
 
+Users stand in all of these by their public ids; only users() holds tokens. Times are the Redis server's.
 "With the game": the clean-up pipeline sets a TTL on `of_game(...)` once the game's files are safe.
 """
 
@@ -65,9 +69,19 @@ def deadlines() -> str:
     return "games:deadlines"
 
 
-def outbox() -> str:
-    """Hash: "<game>:<version>" -> committed events that may not be logged yet."""
-    return "games:outbox"
+def servers() -> str:
+    """Sorted set: server id -> unix time in seconds of its last sign of life."""
+    return "servers"
+
+
+def outbox(server: str) -> str:
+    """Hash: record id -> event that was committed and may not be logged, or not be safe, yet."""
+    return f"servers:{server}:outbox"
+
+
+def counters(server: str) -> str:
+    """Hash: producer -> the sequence number its next record gets."""
+    return f"servers:{server}:counters"
 
 
 def members(game: str) -> str:
@@ -96,12 +110,12 @@ def heroes_taken(game: str) -> str:
 
 
 def fighter(game: str, user: str) -> str:
-    """Hash: id, attack, health, and what the podium needs."""
+    """Hash: id, attack, health, rounds, damage_delivered, damage_received."""
     return f"games:{game}:superheros:{user}"
 
 
 def order(game: str) -> str:
-    """List: turn order, the one to move first."""
+    """List: who stands, in turn order, the one to move first; in an open game who joined."""
     return f"games:{game}:order"
 
 
@@ -121,8 +135,13 @@ def version(game: str) -> str:
 
 
 def feed(game: str) -> str:
-    """Pub/Sub channel: the version just committed."""
+    """Pub/Sub channel: the step just committed, as JSON."""
     return f"games:{game}:feed"
+
+
+def attempts(task_id: str) -> str:
+    """String, on a Redis that is the broker: how often a task was begun and did not end."""
+    return f"superhero:attempts:{task_id}"
 
 
 def of_game(game: str, users: Iterable[str]) -> list[str]:

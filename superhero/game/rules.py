@@ -37,6 +37,31 @@ class Fighter:
     damage_delivered: int = 0
     damage_received: int = 0
 
+    # `replace` would say the same and cost a third of a volume run (superhero.headless).
+    def having_struck(self, damage: int) -> Fighter:
+        """Return the fighter after an attack of its own."""
+        return Fighter(
+            self.user,
+            self.hero_id,
+            self.attack,
+            self.health,
+            self.rounds + 1,
+            self.damage_delivered + damage,
+            self.damage_received,
+        )
+
+    def struck(self, damage: int) -> Fighter:
+        """Return the fighter after an attack on it."""
+        return Fighter(
+            self.user,
+            self.hero_id,
+            self.attack,
+            self.health - damage,
+            self.rounds,
+            self.damage_delivered,
+            self.damage_received + damage,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class GameState:
@@ -105,17 +130,15 @@ def _attack(state: GameState, action: Attack) -> tuple[GameState, list[Event]]:
     _check_attack(state, action)
     attacker, enemy = state.fighters[action.user], state.fighters[action.enemy]
     damage = min(attacker.attack, enemy.health)
-    struck = replace(enemy, health=enemy.health - damage, damage_received=enemy.damage_received + damage)
-    struck_by = replace(
-        attacker, rounds=attacker.rounds + 1, damage_delivered=attacker.damage_delivered + damage
-    )
+    struck = enemy.struck(damage)
     turn = state.turn + 1
     event = AttackMade(state.game_token, turn, action.user, action.enemy, damage, enemy.health, struck.health)
-    after = replace(
-        state,
-        fighters={**state.fighters, action.user: struck_by, action.enemy: struck},
-        order=(*state.order[1:], action.user),
-        turn=turn,
+    after = GameState(
+        state.game_token,
+        {**state.fighters, action.user: attacker.having_struck(damage), action.enemy: struck},
+        (*state.order[1:], action.user),
+        state.fallen,
+        turn,
     )
     if struck.health == 0:
         after = _fall(after, action.enemy)

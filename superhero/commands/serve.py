@@ -1,0 +1,123 @@
+"""`superhero serve`: wire the server to its settings, its heroes, its console and the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from superhero import roster
+from superhero.config import Settings, from_env, without_password
+from superhero.events import CHANNELS
+from superhero.server.app import GameServer, ServerConfig
+from superhero.server.outbox import Settled
+from superhero.transport import CeleryHandler
+
+SETTLE_TIMEOUT_S = 5.0
+
+_CONSOLE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+_log = logging.getLogger(__name__)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  superhero serve\n  superhero serve --host 0.0.0.0 --port 9000\n"
+    "  LOBBY_TIMEOUT=10 TURN_TIMEOUT=5 superhero serve --no-pipeline"
+)
+@click.option("--host", help="Address to listen on. [default: SERVER_HOST, 127.0.0.1]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port, 0 for a free one. [default: SERVER_PORT, 8765]"
+)
+@click.option("--no-heroes", is_flag=True, help="Do not load the shipped heroes when Redis has none.")
+@click.option("--no-pipeline", is_flag=True, help="Do not send log records to the broker.")
+def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bool) -> None:
+    """Run the simulator's WebSocket server until Ctrl-C or SIGTERM.
+
+    Any number of servers may share one Redis; the players of a game may sit on different ones. Stopped, it
+    answers what it was asked and sends what it logged; games go on on another server, or when one is back.
+    """
+    settings = from_env()
+    _log_to_console(settings.log_level)
+    if not no_heroes and roster.store_if_empty(settings.redis_url, roster.shipped()):
+        _log.info("Redis had no heroes: the shipped ones are loaded")
+    config = ServerConfig(
+        redis_url=settings.redis_url,
+        host=settings.server_host if host is None else host,
+        port=settings.server_port if port is None else port,
+        lobby_timeout_s=settings.lobby_timeout_s,
+        turn_timeout_s=settings.turn_timeout_s,
+        max_participants=settings.max_participants,
+    )
+    if no_pipeline:
+        asyncio.run(_serve(config, None))
+        return
+    with _pipeline(settings) as pipeline:
+        asyncio.run(_serve(config, pipeline))
+
+
+class _Pipeline:
+    """What the server asks the logging transport."""
+
+    def __init__(self, handler: CeleryHandler) -> None:
+        self._handler = handler
+        self._dropped = 0
+
+    def settle(self) -> Settled:
+        if not self._handler.flush(SETTLE_TIMEOUT_S):
+            return Settled.WAITING
+        before, self._dropped = self._dropped, self._handler.counters().dropped
+        return Settled.SAFE if self._dropped == before else Settled.DROPPED
+
+    def counters(self) -> Mapping[str, Any]:
+        return asdict(self._handler.counters())
+
+
+async def _serve(config: ServerConfig, pipeline: _Pipeline | None) -> None:
+    server = (
+        GameServer(config)
+        if pipeline is None
+        else GameServer(config, settle=pipeline.settle, counters=pipeline.counters)
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    running = asyncio.create_task(server.run())
+    listening = asyncio.create_task(server.ready.wait())
+    await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
+    if server.ready.is_set():
+        click.echo(f"server {server.id} listening on ws://{config.host}:{server.port}")
+    listening.cancel()
+    await running
+
+
+def _log_to_console(level: str) -> None:
+    """Log to stderr. What the simulator tells the pipeline is not for the console: it is far too much."""
+    logging.basicConfig(level=level, format=_CONSOLE_FORMAT)
+    # A line per connection, and a traceback for whatever scans the port.
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)
+    for channel in CHANNELS:
+        logger = logging.getLogger(channel)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(logging.NullHandler())
+
+
+@contextmanager
+def _pipeline(settings: Settings) -> Iterator[_Pipeline]:
+    """Send what is logged to the channels to the broker; at the end wait for what is on its way."""
+    handler = CeleryHandler(broker_url=settings.broker_url, level=logging.INFO)
+    for channel in CHANNELS:
+        logging.getLogger(channel).addHandler(handler)
+    _log.info("log records go to %s", without_password(settings.broker_url))
+    try:
+        yield _Pipeline(handler)
+    finally:
+        for channel in CHANNELS:
+            logging.getLogger(channel).removeHandler(handler)
+        handler.close()

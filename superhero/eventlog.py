@@ -1,0 +1,56 @@
+"""Log events: the one way in which what the simulator says happened becomes a log record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from superhero.events import AttackMade, Event, GameCompleted, GameStarted, GameTimedOut, UserLoggedIn
+
+
+def log_event(event: Event, record_id: str, time_s: float | None = None) -> None:
+    """Log an event to its channel under a record id of our own; handlers decide what becomes of it.
+
+    `time_s` is when it happened, unix time in seconds, and None means now: an event that is logged again, by
+    another process perhaps, is the same record down to its time.
+    """
+    logger = logging.getLogger(event.channel)
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    record = logger.makeRecord(
+        event.channel, logging.INFO, __file__, 0, told(event), (), None, "log_event", extra(event, record_id)
+    )
+    if time_s is not None:
+        record.created, record.msecs = time_s, float(int(time_s % 1 * 1000))
+    logger.handle(record)
+
+
+def extra(event: Event, record_id: str) -> Mapping[str, Any]:
+    """Return what a record carries beside its text, see superhero.events."""
+    return {"event": event.name, "payload": event.payload(), "record_id": record_id}
+
+
+def told(event: Event) -> str:
+    """Tell an event to people. The text may change; programs read the payload."""
+    match event:
+        case AttackMade():
+            return (
+                f"game {event.game_token}: {event.user} attacks {event.enemy}, "
+                f"{event.enemy_health_prior} - {event.damage} = {event.enemy_health_post}"
+            )
+        case GameStarted():
+            return f"game {event.game_token} started with {len(event.users)} players"
+        case GameCompleted():
+            return (
+                f"game {event.game_token} completed after {event.attacks} attacks "
+                f"({event.reason}), won by {event.podium[0].user}"
+            )
+        case GameTimedOut():
+            return (
+                f"game {event.game_token} timed out with {len(event.joined)} of {event.participants} players"
+            )
+        case UserLoggedIn():
+            return f"user {event.user} logged in{' for the first time' if event.created else ''}"
+        case _:
+            return event.name

@@ -1,0 +1,171 @@
+"""Carry out what API v1 asks for: let the rules decide, the store commit, the outbox log.
+
+Knows no sockets. Every method may be repeated after a StoreError; what the first call did, if anything, was
+done whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from superhero import messages
+from superhero.errors import BadRequest, StoreError
+from superhero.events import AttackMade, Event, GameTimedOut
+from superhero.game import rules
+from superhero.identity import public_id
+from superhero.server.outbox import Outbox
+from superhero.server.snapshot import COMPLETE, OPEN, STARTED, TIMED_OUT, Snapshot, Status
+from superhero.server.store import Joined, Store
+
+_log = logging.getLogger(__name__)
+
+
+class Referee:
+    """Decides about the games of one store. `counts` says how often it logged each event."""
+
+    def __init__(
+        self, store: Store, outbox: Outbox, *, lobby_timeout_s: float, turn_timeout_s: float
+    ) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._lobby_timeout_s = lobby_timeout_s
+        self._turn_timeout_s = turn_timeout_s
+        self._random = random.SystemRandom()
+        self.counts: Counter[str] = Counter()
+
+    async def login(self, request: messages.Login) -> dict[str, Any]:
+        """Give a user its token."""
+        with self._outbox.doubts():
+            token, created, record = await self._store.login(request.user)
+        self._outbox.log([record])
+        self.counts[record.event.name] += 1
+        return messages.logged_in(token, created)
+
+    async def find(self, request: messages.Find) -> dict[str, Any]:
+        """Let a user join a game, and start it when that makes it full."""
+        user = public_id(request.user_token)
+        joined = await self._store.join(user, request.participants, self._lobby_timeout_s)
+        match joined:
+            case Joined("JOINED", str(game), int(hero_id)):
+                return messages.joined(game, hero_id)
+            case Joined("FULL", str(game), int(hero_id)):
+                try:
+                    await self._start(game)
+                except StoreError as error:
+                    # The user has joined all the same; whichever server is there starts it in a moment.
+                    _log.warning("game %s is full and not started yet: %s", game, error)
+                return messages.joined(game, hero_id)
+            case Joined("ALREADY JOINED", str(game), int(hero_id)):
+                details = {"GAME_TOKEN": game, "HERO_ID": hero_id}
+                return messages.refused(messages.ALREADY_JOINED, details)
+            case Joined("UNKNOWN USER"):
+                raise BadRequest(messages.UNKNOWN_USER)
+            case _:
+                raise BadRequest(messages.NO_HEROES)
+
+    async def hero(self, request: messages.AskHero) -> dict[str, Any]:
+        """Tell a participant's hero."""
+        hero = await self._store.hero(request.game_token, request.user_token)
+        if hero is None:
+            raise BadRequest(messages.UNKNOWN_GAME)
+        if not hero:
+            raise BadRequest(messages.NOT_IN_GAME)
+        return messages.hero_spec(request.game_token, request.user_token, hero)
+
+    async def act(self, request: messages.Act) -> dict[str, Any]:
+        """Carry out an attack, if it is allowed now. Raise BadRequest or RuleViolation."""
+        user = public_id(request.user_token)
+        while True:
+            before = await self.snapshot(request.game_token, user)
+            attack = _attack(before, user, request.enemy_token)
+            if attack is None:
+                return messages.completed(request.game_token)
+            after, events = rules.apply(before.state, attack)
+            moment = time.time()
+            timestamp = datetime.fromtimestamp(moment, UTC).isoformat()
+            made = next(event for event in events if isinstance(event, AttackMade))
+            log = messages.encode(messages.attacked(made, user, timestamp)).decode()
+            if await self._commit(before, after, events, moment=moment, log=log):
+                return messages.attacked(made, request.user_token, timestamp)
+
+    async def snapshot(self, game: str, user: str) -> Snapshot:
+        """Return a game as it is now, for one who is in it. Raise BadRequest for anybody else."""
+        snapshot = await self._store.load(game)
+        if snapshot is None:
+            raise BadRequest(messages.UNKNOWN_GAME)
+        if user not in snapshot.state.fighters:
+            raise BadRequest(messages.NOT_IN_GAME)
+        return snapshot
+
+    async def expire(self, game: str) -> None:
+        """Do what is due when a game's time is up. Of many servers that do so at a time, one does it."""
+        before = await self._store.load(game)
+        if before is None or not before.due:
+            return
+        state = before.state
+        if before.status == OPEN and not before.full:
+            event = GameTimedOut(game, before.size, list(state.order))
+            await self._commit(before, state, [event], status=TIMED_OUT)
+        elif before.status == OPEN:
+            await self._start(game)
+        elif state.whose_turn is not None:
+            after, events = rules.apply(state, rules.Forfeit(state.whose_turn))
+            await self._commit(before, after, events)
+
+    async def _start(self, game: str) -> None:
+        """Start a full game, unless somebody else has done so."""
+        before = await self._store.load(game)
+        if before is None or before.status != OPEN or not before.full:
+            return
+        fighters = list(before.state.fighters.values())
+        self._random.shuffle(fighters)  # who came first has no advantage
+        after, events = rules.start(game, fighters)
+        await self._commit(before, after, events)
+
+    async def _commit(
+        self,
+        before: Snapshot,
+        after: rules.GameState,
+        events: Sequence[Event],
+        *,
+        moment: float | None = None,
+        log: str | None = None,
+        status: Status | None = None,
+    ) -> bool:
+        """Commit a step and log its events; False when somebody was faster."""
+        status = status or (STARTED if after.winner is None else COMPLETE)
+        with self._outbox.doubts():
+            records = await self._store.commit(
+                before,
+                after,
+                status,
+                events,
+                moment=time.time() if moment is None else moment,
+                log=log,
+                deadline_s=self._turn_timeout_s if status == STARTED else None,
+            )
+        if records is None:
+            return False
+        self._outbox.log(records)
+        self.counts.update(event.name for event in events)
+        return True
+
+
+def _attack(before: Snapshot, user: str, enemy: str | None) -> rules.Attack | None:
+    """Return the attack asked for; None when the user sees nobody standing and is right."""
+    if before.status == OPEN:
+        raise BadRequest(messages.NOT_STARTED)
+    if enemy is None and before.status == STARTED:
+        raise BadRequest(messages.OPPONENTS_STAND)
+    if enemy is None and before.status == COMPLETE:
+        return None
+    if before.status != STARTED or enemy is None:
+        raise BadRequest(messages.GAME_IS_OVER)
+    # A player knows itself by its secret token; that is its own self, too.
+    return rules.Attack(user, user if public_id(enemy) == user else enemy)

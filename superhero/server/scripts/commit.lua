@@ -1,0 +1,37 @@
+-- Commit one step of a game, whole or not at all: its state, its events, and the word to all lobbies.
+--
+-- KEYS  version, status, order, fallen, logs, deadlines, open_games(size), feed, counters, outbox, and a
+--       fighter for each row of step.fighters
+-- ARGV  game, the version the step was made from, step as JSON {status, order, fallen, fighters: [field,
+--       value, ...] each, log: text or null, deadline_s: seconds from now or null, events, feed: text}
+-- returns the record ids of the events, or false when somebody else committed a step since
+if redis.call('GET', KEYS[1]) ~= ARGV[2] then
+    return false
+end
+local game, step = ARGV[1], cjson.decode(ARGV[3])
+
+local function replace(key, values)
+    redis.call('DEL', key)
+    if #values > 0 then
+        redis.call('RPUSH', key, unpack(values))
+    end
+end
+
+redis.call('INCR', KEYS[1])
+redis.call('SET', KEYS[2], step.status)
+replace(KEYS[3], step.order)
+replace(KEYS[4], step.fallen)
+for i, row in ipairs(step.fighters) do
+    redis.call('HSET', KEYS[10 + i], unpack(row))
+end
+if step.log ~= cjson.null then
+    redis.call('RPUSH', KEYS[5], step.log)
+end
+if step.deadline_s ~= cjson.null then
+    redis.call('ZADD', KEYS[6], now() + step.deadline_s, game)
+else
+    redis.call('ZREM', KEYS[6], game)
+end
+redis.call('LREM', KEYS[7], 0, game)
+redis.call('PUBLISH', KEYS[8], step.feed)
+return keep(KEYS[9], KEYS[10], step.events)
