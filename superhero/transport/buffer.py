@@ -1,27 +1,20 @@
 """What holds encoded records between the logging call and the broker's confirm.
 
 A buffer hands records out under a lease and forgets them only when exactly they were confirmed; what was
-leased and not confirmed comes out again after `release`. `MemoryBuffer` lives and dies with its process.
+leased and not confirmed comes out again after `release`. `MemoryBuffer` lives and dies with its process;
+`Spool` in spool.py outlives it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections import deque
+from collections.abc import Set
 from typing import Protocol
 
+from superhero.transport.leases import NONE, Lease, Line
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """Records of one channel, in the order in which they were logged, that go out as one task.
-
-    `task_id` is the same whenever the same lease is sent again.
-    """
-
-    task_id: str
-    channel: str
-    first_id: str
-    encoded: Sequence[bytes]
+Mark = tuple[int, ...]
 
 
 class Buffer(Protocol):
@@ -30,8 +23,14 @@ class Buffer(Protocol):
     def put(self, channel: str, record_id: str, encoded: bytes) -> bool:
         """Keep a record; False when there is no room. Never blocks on anything but a short lock."""
 
-    def lease(self, max_records: int, max_bytes: int) -> Lease | None:
-        """Hand out the oldest records of one channel that wait, or None when nothing waits."""
+    def lease(
+        self, max_records: int, max_bytes: int, *, resting: Set[str] = NONE, busy: Set[str] = NONE
+    ) -> Lease | None:
+        """Hand out the oldest records of one channel that wait, or None when nothing waits.
+
+        At least one record, however large. Nothing of a `resting` channel; of a `busy` one only a full
+        lease, or one that was handed out before.
+        """
 
     def confirm(self, lease: Lease) -> None:
         """Forget exactly the lease's records: the broker has them."""
@@ -39,9 +38,111 @@ class Buffer(Protocol):
     def release(self, lease: Lease) -> None:
         """Take the lease's records back; they are handed out again, before younger ones."""
 
+    def mark(self) -> Mark:
+        """Return a mark that stands behind every record put so far."""
+
+    def settled(self, mark: Mark) -> bool:
+        """Return whether everything put before the mark was taken is confirmed."""
+
+    def oldest(self) -> bytes | None:
+        """Return the oldest record that is here, leased or not; None when there is none."""
+
+    def sync(self) -> bool:
+        """Make what is here outlive the process and a power cut; False when that cannot be."""
+
+    def close(self) -> None:
+        """Let go of what the buffer holds, files and locks included. It is not used afterwards."""
+
+    def abandon(self) -> None:
+        """In a forked child: let go of what is the parent's."""
+
     def __len__(self) -> int:
         """How many records are here, leased ones included."""
 
     @property
     def size_bytes(self) -> int:
         """How many bytes the records here take, leased ones included."""
+
+
+class MemoryBuffer:
+    """Keeps up to `max_records` records and `max_bytes` bytes; what comes when it is full is refused."""
+
+    def __init__(self, max_records: int, max_bytes: int) -> None:
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        # `put` takes the first lock alone, all else the second: a logging call never waits for a reader, and
+        # a finalizer that logs while its thread is a reader never waits for a thread that waits for it.
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.RLock()
+        self._incoming: deque[tuple[str, int, str, bytes]] = deque()
+        self._line = Line()
+        self._put = self._put_bytes = 0
+        self._done = self._done_bytes = 0
+
+    def put(self, channel: str, record_id: str, encoded: bytes) -> bool:
+        """Keep a record; False when there is no room."""
+        with self._write_lock:
+            if len(self) >= self._max_records or self.size_bytes + len(encoded) > self._max_bytes:
+                return False
+            self._incoming.append((channel, self._put, record_id, encoded))
+            self._put += 1
+            self._put_bytes += len(encoded)
+        return True
+
+    def lease(
+        self, max_records: int, max_bytes: int, *, resting: Set[str] = NONE, busy: Set[str] = NONE
+    ) -> Lease | None:
+        """Hand out the oldest records of one channel that wait, or None when nothing waits."""
+        with self._read_lock:
+            return self._all().lease(max_records, max_bytes, resting, busy)
+
+    def confirm(self, lease: Lease) -> None:
+        """Forget exactly the lease's records: the broker has them."""
+        with self._read_lock:
+            if self._line.confirm(lease):
+                self._done += len(lease.encoded)
+                self._done_bytes += lease.size_bytes
+
+    def release(self, lease: Lease) -> None:
+        """Take the lease's records back; they are handed out again, before younger ones."""
+        with self._read_lock:
+            self._line.release(lease)
+
+    def mark(self) -> Mark:
+        """Return a mark that stands behind every record put so far."""
+        return (self._put,)
+
+    def settled(self, mark: Mark) -> bool:
+        """Return whether everything put before the mark was taken is confirmed."""
+        with self._read_lock:
+            return all(position >= mark[0] for position, _ in self._all().heads())
+
+    def oldest(self) -> bytes | None:
+        """Return the oldest record that is here, leased or not; None when there is none."""
+        with self._read_lock:
+            return self._all().oldest()
+
+    def sync(self) -> bool:
+        """Return False unless empty: nothing here outlives the process."""
+        return len(self) == 0
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+    def abandon(self) -> None:
+        """Do nothing: memory is a forked child's own."""
+
+    def __len__(self) -> int:
+        """How many records are here, leased ones included."""
+        return self._put - self._done
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes the records here take, leased ones included."""
+        return self._put_bytes - self._done_bytes
+
+    def _all(self) -> Line:
+        """Put what came into line, and return it."""
+        while self._incoming:
+            self._line.add(*self._incoming.popleft())
+        return self._line

@@ -36,7 +36,16 @@ EXCHANGE = Exchange(EXCHANGE_NAME, "topic", durable=True, arguments={"alternate-
 UNROUTED_EXCHANGE = Exchange(UNROUTED_NAME, "fanout", durable=True)
 DEAD_EXCHANGE = Exchange(DEAD_NAME, "topic", durable=True)
 
-DEAD_QUEUE = Queue(DEAD_NAME, DEAD_EXCHANGE, routing_key="#", durable=True, queue_arguments=_QUORUM)
+# RabbitMQ 4 drops what was looked at 20 times unless it is told otherwise, and 3.x knows no "never".
+_LOOKED_AT_FOR_EVER = {"x-delivery-limit": 1_000_000_000}
+
+DEAD_QUEUE = Queue(
+    DEAD_NAME,
+    DEAD_EXCHANGE,
+    routing_key="#",
+    durable=True,
+    queue_arguments={**_QUORUM, **_LOOKED_AT_FOR_EVER},
+)
 UNROUTED_QUEUE = Queue(
     UNROUTED_NAME,
     UNROUTED_EXCHANGE,

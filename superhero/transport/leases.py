@@ -1,0 +1,147 @@
+"""The order in which waiting records are handed out, and what is out: the part that all buffers share."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from uuid import UUID
+
+NONE: Set[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Records of one channel, in the order in which they were logged, that go out as one task.
+
+    `task_id` follows from the record ids alone, so it is the same whenever the same records are sent again.
+    `positions` says where each of them stands in its buffer; the first one's names the lease there.
+    """
+
+    task_id: str
+    channel: str
+    first_id: str
+    encoded: Sequence[bytes]
+    positions: Sequence[int] = field(default=(0,), repr=False)
+    size_bytes: int = 0
+
+
+def task_id(record_ids: Iterable[str]) -> str:
+    """Return the id of the task that carries these records in this order."""
+    return str(UUID(bytes=blake2b("\n".join(record_ids).encode("ascii"), digest_size=16).digest()))
+
+
+class _Channel:
+    """The records of one channel that wait: (position, record id, encoded), the oldest first."""
+
+    __slots__ = ("size_bytes", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[int, str, bytes]] = deque()
+        self.size_bytes = 0
+
+
+class Line:
+    """Records that wait, by channel, and leases that are out. Not safe from several threads at once.
+
+    A position is a number that its buffer gives, larger for younger records and never given twice.
+    """
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self._channels: dict[str, _Channel] = {}
+        self._leased: dict[int, Lease] = {}
+        self._returned: list[Lease] = []
+
+    def add(self, channel: str, position: int, record_id: str, encoded: bytes) -> None:
+        """Put a record at the end of its channel's line."""
+        line = self._channels.get(channel)
+        if line is None:
+            line = self._channels[channel] = _Channel()
+        line.waiting.append((position, record_id, encoded))
+        size = len(encoded)
+        line.size_bytes += size
+        self.size_bytes += size
+
+    def lease(self, max_records: int, max_bytes: int, resting: Set[str], busy: Set[str]) -> Lease | None:
+        """Hand out records as `Buffer.lease` says."""
+        lease = self._take_returned(resting)
+        if lease is None:
+            name = self._oldest_channel(max_records, max_bytes, resting, busy)
+            if name is None:
+                return None
+            lease = self._cut(name, max_records, max_bytes)
+        self._leased[lease.positions[0]] = lease
+        return lease
+
+    def confirm(self, lease: Lease) -> bool:
+        """Forget the records of a lease; False when it is not out."""
+        if self._leased.pop(lease.positions[0], None) is None:
+            return False
+        self.size_bytes -= lease.size_bytes
+        return True
+
+    def release(self, lease: Lease) -> None:
+        """Take a lease back, to be handed out first and as it is."""
+        if self._leased.pop(lease.positions[0], None) is not None:
+            insort(self._returned, lease, key=_position)
+
+    def queued(self, resting: Set[str]) -> tuple[int, int]:
+        """Return how many records, and bytes, wait in the lines of channels that do not rest."""
+        lines = [line for name, line in self._channels.items() if name not in resting]
+        return sum(len(line.waiting) for line in lines), sum(line.size_bytes for line in lines)
+
+    def heads(self) -> Iterator[tuple[int, bytes]]:
+        """Yield (position, encoded) of the first record of every channel's line and of every lease."""
+        for line in self._channels.values():
+            yield line.waiting[0][0], line.waiting[0][2]
+        for lease in (*self._leased.values(), *self._returned):
+            yield lease.positions[0], lease.encoded[0]
+
+    def oldest(self) -> bytes | None:
+        """Return the oldest record, leased or not."""
+        return min(self.heads(), default=(0, None), key=lambda head: head[0])[1]
+
+    def _take_returned(self, resting: Set[str]) -> Lease | None:
+        for index, lease in enumerate(self._returned):
+            if lease.channel not in resting:
+                return self._returned.pop(index)
+        return None
+
+    def _oldest_channel(
+        self, max_records: int, max_bytes: int, resting: Set[str], busy: Set[str]
+    ) -> str | None:
+        found: str | None = None
+        oldest = 0
+        for name, line in self._channels.items():
+            position = line.waiting[0][0]
+            if (found is None or position < oldest) and name not in resting:
+                full = len(line.waiting) >= max_records or line.size_bytes >= max_bytes
+                if full or name not in busy:
+                    found, oldest = name, position
+        return found
+
+    def _cut(self, name: str, max_records: int, max_bytes: int) -> Lease:
+        line = self._channels[name]
+        waiting = line.waiting
+        position, first_id, first = waiting.popleft()
+        ids, encoded, positions, size = [first_id], [first], [position], len(first)
+        while waiting and len(encoded) < max_records:
+            position, record_id, record = waiting[0]
+            if size + len(record) > max_bytes:
+                break
+            waiting.popleft()
+            ids.append(record_id)
+            encoded.append(record)
+            positions.append(position)
+            size += len(record)
+        line.size_bytes -= size
+        if not waiting:
+            del self._channels[name]
+        return Lease(task_id(ids), name, first_id, encoded, positions, size)
+
+
+def _position(lease: Lease) -> int:
+    return lease.positions[0]

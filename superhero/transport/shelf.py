@@ -1,0 +1,233 @@
+"""The segments of a spool, ours and those that dead processes left: written, read in order, and deleted.
+
+A position is the number of a segment times 2**32, plus the place in it. Adopted segments have negative
+numbers, so that their records are older than any of our own.
+
+`append` takes the write lock of its caller, `Spool`, everything else its read lock; the two never share more
+than a segment's end and the queues here, of which each operation is atomic. `sync` may come from anywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from superhero.errors import SpoolError
+from superhero.transport.segment import Segment
+from superhero.transport.spool_folder import Folder, prepare
+
+STRIDE = 1 << 32
+_FIRST_ADOPTED = -(1 << 30)
+
+
+class Shelf:
+    """Segments under `spool_dir`. What the disk refuses on the way is told by `take_trouble`."""
+
+    def __init__(self, spool_dir: Path, segment_bytes: int) -> None:
+        self.corrupt = 0
+        """How many stretches of damage were met."""
+        self._spool_dir = prepare(spool_dir)
+        self._segment_bytes = segment_bytes
+        self._folder: Folder | None = None
+        self._head: Segment | None = None
+        self._next_number = 0
+        self._next_adopted = _FIRST_ADOPTED
+        self._all: dict[int, tuple[Segment, Folder]] = {}
+        self._unread: deque[Segment] = deque()
+        self._unreadable: list[Segment] = []
+        self._unsynced: deque[Segment] = deque()
+        self._sync_lock = threading.Lock()
+        self._appended_bytes = self._deleted_bytes = 0
+        self._trouble: SpoolError | None = None
+
+    @property
+    def disk_bytes(self) -> int:
+        """How many bytes our own segments take."""
+        return self._appended_bytes - self._deleted_bytes
+
+    @property
+    def end(self) -> int:
+        """The position behind the youngest record."""
+        head = self._head
+        return 0 if head is None else head.number * STRIDE + head.end
+
+    def append(self, encoded: bytes) -> bool:
+        """Append a record to the newest segment; False when the disk refuses."""
+        try:
+            segment = self._head
+            if segment is None or segment.end >= self._segment_bytes:
+                segment = self._new_head()
+            before = segment.end
+            segment.append(encoded)
+        except OSError as error:
+            self._note("written", error)
+            return False
+        self._appended_bytes += segment.end - before
+        return True
+
+    def read(self) -> list[tuple[int, bytes]] | None:
+        """Return the next records, (position, encoded), the oldest first; None when there is none to come."""
+        while self._unread:
+            segment = self._unread[0]
+            # Asked before the read: of what is appended after it nothing is missed.
+            sealed = segment.sealed
+            if not segment.exhausted:
+                records = self._read(segment)
+                if records:
+                    base = segment.number * STRIDE
+                    return [(base + place, encoded) for place, encoded in records]
+            if not sealed:
+                return None
+            if self._unread and self._unread[0] is segment and segment.exhausted:
+                self._unread.popleft()
+        return None
+
+    def unread(self) -> Iterator[int]:
+        """Yield the position of the next record of each segment that has more."""
+        for segment in (*self._unread, *self._unreadable):
+            if segment.read_at < segment.end:
+                yield segment.number * STRIDE + segment.read_at
+
+    def mark_done(self, positions: Sequence[int]) -> None:
+        """Note that the records at these positions are confirmed, and delete segments that are finished."""
+        for number, of_segment in groupby(positions, _number):
+            try:
+                self._all[number][0].mark_done([position % STRIDE for position in of_segment])
+            except OSError as error:
+                self._note("written", error)  # after a crash these records go out once more
+        self._delete_finished()
+
+    def sync(self) -> bool:
+        """Make everything appended so far safe from a power cut; False when the disk refuses."""
+        with self._sync_lock:
+            try:
+                while self._unsynced:
+                    segment, folder = self._unsynced[0], self._folder
+                    # Asked before the sync: a segment that is sealed meanwhile comes up once more.
+                    sealed = segment.sealed
+                    if not segment.finished and folder is not None:
+                        if segment.synced == 0:
+                            folder.sync()
+                        segment.sync()
+                    if not sealed:
+                        break
+                    segment.rest()
+                    self._unsynced.popleft()
+            except OSError as error:
+                self._note("synced", error)
+                return False
+        return True
+
+    def scan(self) -> Iterator[tuple[Folder, list[Segment], int, int]]:
+        """Yield what each dead process left: its folder, now ours, its segments, records and bytes."""
+        try:
+            for folder in Folder.adopt(self._spool_dir):
+                kept, records, size = self._look_through(folder)
+                if kept:
+                    yield folder, kept, records, size
+                else:
+                    folder.remove()
+        except OSError as error:
+            self._note("looked through", error)
+
+    def adopt(self, folder: Folder, segments: Sequence[Segment]) -> None:
+        """Put segments that `scan` yielded before all others."""
+        for segment in reversed(segments):
+            self._all[segment.number] = (segment, folder)
+            self._unread.appendleft(segment)
+
+    def take_trouble(self) -> SpoolError | None:
+        """Return what the disk refused last, once; for somebody who may log, as logging calls may not."""
+        trouble, self._trouble = self._trouble, None
+        return trouble
+
+    def close(self) -> None:
+        """Close the files. Folders of which everything is confirmed are deleted, others left for adoption."""
+        if self._head is not None:
+            self._head.sealed = True
+        self._delete_finished()
+        with self._sync_lock:
+            folders = {folder for _, folder in self._all.values()}
+            self.abandon()
+            if self._folder is not None and self._folder not in folders:
+                self._folder.remove()
+            self._all.clear()
+            self._head = self._folder = None
+
+    def abandon(self) -> None:
+        """Close the files alone. In a forked child the locks stay with the parent nevertheless."""
+        for segment, folder in list(self._all.values()):
+            segment.close()
+            folder.close()
+        if self._folder is not None:
+            self._folder.close()
+
+    def _new_head(self) -> Segment:
+        if self._folder is None or not self._folder.path.is_dir():
+            self._folder = Folder.make(self._spool_dir)
+        number = self._next_number
+        segment = Segment(self._folder.path / f"{number:08}.log", number, new=True)
+        self._next_number = number + 1
+        if self._head is not None:
+            self._head.sealed = True
+        self._all[number] = (segment, self._folder)
+        self._unsynced.append(segment)
+        self._unread.append(segment)
+        self._head = segment
+        return segment
+
+    def _read(self, segment: Segment) -> list[tuple[int, bytes]]:
+        try:
+            records, corrupt = segment.read()
+        except OSError as error:
+            self._note("read", error)
+            self._unreadable.append(self._unread.popleft())
+            return []
+        self.corrupt += corrupt
+        return records
+
+    def _delete_finished(self) -> None:
+        for number, (segment, folder) in list(self._all.items()):
+            if segment.finished and segment.exhausted:
+                with self._sync_lock:
+                    del self._all[number]
+                    self._delete(segment)
+                    while self._unsynced and self._unsynced[0].finished:
+                        self._unsynced.popleft()
+                if number >= 0:
+                    self._deleted_bytes += segment.end
+                elif all(other is not folder for _, other in list(self._all.values())):
+                    folder.remove()
+
+    def _delete(self, segment: Segment) -> None:
+        try:
+            segment.remove()
+        except OSError as error:
+            self._note("tidied", error)  # after a crash its records go out once more
+
+    def _look_through(self, folder: Folder) -> tuple[list[Segment], int, int]:
+        kept: list[Segment] = []
+        records = size = 0
+        for path in folder.segments():
+            segment = Segment(path, self._next_adopted, new=False)
+            self._next_adopted += 1
+            found = segment.scan()
+            self.corrupt += found.corrupt
+            segment.rest()
+            if found.records:
+                kept.append(segment)
+                records += found.records
+                size += found.size_bytes
+            else:
+                self._delete(segment)
+        return kept, records, size
+
+    def _note(self, what: str, error: OSError) -> None:
+        self._trouble = SpoolError(f"the spool under {self._spool_dir} cannot be {what}: {error}")
+
+
+def _number(position: int) -> int:
+    return position // STRIDE

@@ -1,0 +1,177 @@
+"""A buffer on disk: what is in it when its process is killed, the next process that comes sends.
+
+A record is in the kernel's page cache when `put` returns, so the end of the process, kill -9 included, costs
+nothing. A power cut costs what was put since the last `sync` and was not confirmed by then; `SpoolKeeper`
+calls `sync`. Confirmed records are noted in a journal; a file of which every record is confirmed is deleted.
+Records are read back from disk when their turn comes, so memory does not grow with what waits.
+
+What the disk refuses (full, read-only) is kept in memory, up to the bounds of a `MemoryBuffer`, and goes out
+first. When the spool has reached its own limit the newest records are refused.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Set
+from pathlib import Path
+
+from superhero.errors import SpoolError
+from superhero.transport.buffer import Mark, MemoryBuffer
+from superhero.transport.envelope import address
+from superhero.transport.leases import NONE, Lease, Line
+from superhero.transport.shelf import Shelf
+
+SEGMENT_BYTES = 8 * 1024 * 1024
+_AHEAD_RECORDS, _AHEAD_BYTES = 2000, 1024 * 1024
+"""How much is read ahead for channels that do not rest."""
+_MOST_AHEAD_BYTES = 32 * 1024 * 1024
+"""What may stand in memory at all, in flight or of resting channels; beyond it these hold up the others."""
+_PAUSE_S = 1.0
+"""How long memory takes what the disk refused before the disk is tried again."""
+
+
+class Spool:
+    """A buffer under `spool_dir` that takes up to `max_bytes` bytes of disk; see `Buffer` for its promises.
+
+    Any number of processes, and of spools in one, may share the directory. Raise SpoolError if it cannot be
+    used at all.
+    """
+
+    def __init__(
+        self, spool_dir: Path, max_bytes: int, memory: MemoryBuffer, *, segment_bytes: int = SEGMENT_BYTES
+    ) -> None:
+        self.spooled = 0
+        """How many records were written to disk."""
+        self.adopted = 0
+        """How many were found that dead processes left."""
+        self._shelf = Shelf(spool_dir, segment_bytes)
+        self._max_bytes = max_bytes
+        self._memory = memory
+        # Two locks, as in MemoryBuffer: `put` takes the first alone, all else the second.
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.RLock()
+        self._line = Line()
+        self._from_memory: set[str] = set()
+        self._spooled_bytes = self._adopted_bytes = 0
+        self._done = self._done_bytes = 0
+        self._disk_again_at = 0.0
+
+    @property
+    def corrupt(self) -> int:
+        """How many damaged stretches were left out."""
+        return self._shelf.corrupt
+
+    def put(self, channel: str, record_id: str, encoded: bytes) -> bool:
+        """Keep a record; False when the spool is at its limit, or the disk refuses and memory is full."""
+        with self._write_lock:
+            if self._disk_again_at and time.monotonic() < self._disk_again_at:
+                return self._memory.put(channel, record_id, encoded)
+            if self._shelf.disk_bytes + len(encoded) > self._max_bytes:
+                return False
+            if not self._shelf.append(encoded):
+                self._disk_again_at = time.monotonic() + _PAUSE_S
+                return self._memory.put(channel, record_id, encoded)
+            self._disk_again_at = 0.0
+            self._spooled_bytes += len(encoded)
+            self.spooled += 1
+        return True
+
+    def lease(
+        self, max_records: int, max_bytes: int, *, resting: Set[str] = NONE, busy: Set[str] = NONE
+    ) -> Lease | None:
+        """Hand out the oldest records of one channel that wait, or None when nothing waits."""
+        with self._read_lock:
+            lease = self._memory.lease(max_records, max_bytes, resting=resting, busy=busy)
+            if lease is not None:
+                self._from_memory.add(lease.task_id)
+                return lease
+            self._read_ahead(resting)
+            return self._line.lease(max_records, max_bytes, resting, busy)
+
+    def confirm(self, lease: Lease) -> None:
+        """Note in the journal that exactly the lease's records are confirmed, and delete what is finished."""
+        with self._read_lock:
+            if lease.task_id in self._from_memory:
+                self._from_memory.discard(lease.task_id)
+                self._memory.confirm(lease)
+            elif self._line.confirm(lease):
+                self._shelf.mark_done(lease.positions)
+                self._done += len(lease.encoded)
+                self._done_bytes += lease.size_bytes
+
+    def release(self, lease: Lease) -> None:
+        """Take the lease's records back; they are handed out again, before younger ones."""
+        with self._read_lock:
+            if lease.task_id in self._from_memory:
+                self._from_memory.discard(lease.task_id)
+                self._memory.release(lease)
+            else:
+                self._line.release(lease)
+
+    def mark(self) -> Mark:
+        """Return a mark that stands behind every record put so far."""
+        return (self._shelf.end, *self._memory.mark())
+
+    def settled(self, mark: Mark) -> bool:
+        """Return whether everything put before the mark was taken is confirmed; adopted records aside."""
+        with self._read_lock:
+            heads = (position for position, _ in self._line.heads())
+            waits = any(0 <= position < mark[0] for position in (*heads, *self._shelf.unread()))
+            return not waits and self._memory.settled(mark[1:])
+
+    def oldest(self) -> bytes | None:
+        """Return the oldest record that is here, leased or not; None when there is none."""
+        with self._read_lock:
+            self._read_ahead(NONE)
+            return self._line.oldest() or self._memory.oldest()
+
+    def sync(self) -> bool:
+        """Make everything here safe from a power cut; False when the disk refuses, or memory holds some."""
+        return self._shelf.sync() and self._memory.sync()
+
+    def adopt(self) -> int:
+        """Take over what dead processes left, and return how many records that is."""
+        before = self.adopted
+        for folder, segments, records, size in self._shelf.scan():
+            with self._read_lock:
+                self._shelf.adopt(folder, segments)
+                self.adopted += records
+                self._adopted_bytes += size
+        return self.adopted - before
+
+    def take_trouble(self) -> SpoolError | None:
+        """Return what the disk refused last, once; for somebody who may log, as logging calls may not."""
+        return self._shelf.take_trouble()
+
+    def close(self) -> None:
+        """Close the files. What is confirmed is deleted, the rest stays for whoever comes next."""
+        with self._write_lock, self._read_lock:
+            self._shelf.close()
+
+    def abandon(self) -> None:
+        """In a forked child: close what the parent has open. Its locks stay with it."""
+        self._shelf.abandon()
+
+    def __len__(self) -> int:
+        """How many records are here, leased ones included."""
+        return self.spooled + self.adopted - self._done + len(self._memory)
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes the records here take, leased ones included."""
+        return self._spooled_bytes + self._adopted_bytes - self._done_bytes + self._memory.size_bytes
+
+    def _read_ahead(self, resting: Set[str]) -> None:
+        """Have enough records in memory that a full lease can be cut, if there are as many."""
+        line = self._line
+        while line.size_bytes < _MOST_AHEAD_BYTES:
+            records, size = line.queued(resting)
+            if records >= _AHEAD_RECORDS or size >= _AHEAD_BYTES:
+                return
+            found = self._shelf.read()
+            if found is None:
+                return
+            for position, encoded in found:
+                record_id, channel = address(encoded)
+                line.add(channel, position, record_id, encoded)

@@ -1,0 +1,67 @@
+"""Keep a spool: sync what the broker has not confirmed soon, and take over what dead processes left.
+
+While the broker confirms quickly nothing is synced: what is confirmed needs no disk. So a power cut costs
+records that were logged within the last two intervals and that the broker did not confirm.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from superhero.transport.spool import Spool
+
+_ADOPT_EVERY_S = 15.0
+
+
+class SpoolKeeper:
+    """A thread that tends a spool; `on_adopted` is called when it has found records to send."""
+
+    def __init__(self, spool: Spool, sync_s: float, on_adopted: Callable[[], None]) -> None:
+        self._spool = spool
+        self._sync_s = sync_s
+        self._on_adopted = on_adopted
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._listening = False
+        self._stopping = False
+        self._adopt_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="superhero-spool", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread. Raise RuntimeError late in the interpreter's shutdown."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell that records may have come. Called by the publisher's thread, which such records wake."""
+        if self._listening:
+            self._listening = False
+            self._bell.put(None)
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread; wait for it for `timeout_s` at most."""
+        self._stopping = True
+        self._bell.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            if time.monotonic() >= self._adopt_at:
+                self._adopt_at = time.monotonic() + _ADOPT_EVERY_S
+                if self._spool.adopt():
+                    self._on_adopted()
+            mark = self._spool.mark()
+            self._listening = True
+            waits = not self._spool.settled(mark)
+            rest_s = self._adopt_at - time.monotonic()
+            self._sleep(min(rest_s, self._sync_s) if waits else rest_s)
+            self._listening = False
+            if waits and not self._spool.settled(mark):
+                self._spool.sync()
+
+    def _sleep(self, timeout_s: float) -> None:
+        try:
+            self._bell.get(timeout=max(timeout_s, 0.0))
+        except Empty:
+            return
