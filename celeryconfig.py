@@ -79,8 +79,9 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 
 _env = _read(os.environ)
 
-superhero_sinks: str = _env["SINKS"]
-superhero_redis_url: str = _env["REDIS_URL"]
+# "secret" in a name makes Celery hide the value from `celery report` and `inspect conf`.
+superhero_secret_sinks: str = _env["SINKS"]
+superhero_secret_redis_url: str = _env["REDIS_URL"]
 superhero_game_ttl_s: int = _env["GAME_TTL"]
 superhero_channels: tuple[str, ...] = _env["CHANNELS"]
 superhero_broker_is_redis: bool = urlsplit(_env["BROKER_URL"]).scheme.startswith("redis")

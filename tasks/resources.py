@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from sinks import open_sink
 from sinks.base import Sink
+from superhero.transport.confirmed import ConfirmedSender
 
 
 def sink() -> Sink:
@@ -21,7 +22,22 @@ def sink() -> Sink:
 
 def redis_client() -> redis.Redis:
     """Return this process's client of the Redis that holds the games."""
-    return _redis_client(os.getpid())
+    return _redis(os.getpid(), current_app.conf.superhero_secret_redis_url)
+
+
+def sender() -> ConfirmedSender:
+    """Return this process's own connection for what it sends to the broker itself."""
+    return _sender(os.getpid())
+
+
+def broker_is_redis() -> bool:
+    """Tell whether tasks come from a Redis, which has no dead letters and counts no deliveries."""
+    return bool(current_app.conf.superhero_broker_is_redis)
+
+
+def broker_redis() -> redis.Redis:
+    """Return this process's client of the Redis that is the broker."""
+    return _redis(os.getpid(), current_app.conf.broker_url)
 
 
 def game_ttl_s() -> int:
@@ -31,15 +47,15 @@ def game_ttl_s() -> int:
 
 @cache
 def _sink(process_id: int) -> Sink:
-    return open_sink(current_app.conf.superhero_sinks)
+    return open_sink(current_app.conf.superhero_secret_sinks)
 
 
 @cache
-def _redis_client(process_id: int) -> redis.Redis:
+def _sender(process_id: int) -> ConfirmedSender:
+    return ConfirmedSender(current_app.conf.broker_url)
+
+
+@cache
+def _redis(process_id: int, url: str) -> redis.Redis:
     # Retries are the task's business, and a task must be over before its broker hands it to another.
-    return redis.Redis.from_url(
-        current_app.conf.superhero_redis_url,
-        socket_connect_timeout=2,
-        socket_timeout=2,
-        retry=Retry(NoBackoff(), 0),
-    )
+    return redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2, retry=Retry(NoBackoff(), 0))

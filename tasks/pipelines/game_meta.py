@@ -22,4 +22,4 @@ def game_meta(envelope: Envelope, event: GameCompleted) -> Iterable[Write]:
         }
         for standing in event.podium
     ]
-    yield Put("GAME_META", event.game_token, rows)
+    yield Put("GAME_META", event.game_token, rows, envelope.time)

@@ -25,4 +25,4 @@ def game_podium(envelope: Envelope, event: GameCompleted) -> Iterable[Write]:
         }
         for standing in event.podium
     ]
-    yield Put("GAME_PODIUM", event.game_token, rows)
+    yield Put("GAME_PODIUM", event.game_token, rows, envelope.time)

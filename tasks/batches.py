@@ -1,0 +1,79 @@
+"""Sort a batch: what each record becomes, and which records cannot become anything. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from sinks.base import Write
+from superhero.transport.confirmed import RawMessage
+from superhero.transport.dead_letters import Reason, sentence
+from superhero.transport.envelope import Envelope, EnvelopeError, decode, task_body, task_headers
+from tasks.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A good record: as it came, and what it becomes."""
+
+    raw: object
+    envelope: Envelope
+    writes: Sequence[Write]
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A record that belongs into quarantine, and why."""
+
+    raw: object
+    reason: Reason
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The records of one task, sorted. Order is kept on both sides."""
+
+    good: Sequence[Record]
+    bad: Sequence[Bad]
+
+
+def sort_out(registry: Registry, envelopes: Sequence[object]) -> Batch:
+    """Decode each envelope and ask the pipelines for its writes; one bad record leaves the others alone."""
+    good: list[Record] = []
+    bad: list[Bad] = []
+    for raw in envelopes:
+        try:
+            envelope = decode(raw)
+        except EnvelopeError as error:
+            bad.append(Bad(raw, Reason.BAD_ENVELOPE, sentence(error)))
+            continue
+        try:
+            good.append(Record(raw, envelope, registry.writes(envelope)))
+        except Exception as error:  # a pipeline is somebody's code: whatever it raises is about this record
+            bad.append(Bad(raw, Reason.PIPELINE_FAILED, sentence(error)))
+    return Batch(good, bad)
+
+
+def writes_of(records: Sequence[Record]) -> list[Write]:
+    """Return all writes of these records, in order."""
+    return list(chain.from_iterable(record.writes for record in records))
+
+
+def task_message(channel: str, task_id: str, raws: Sequence[object]) -> RawMessage:
+    """Return the ingest task of these records, as they came."""
+    first = raws[0].get("id") if raws and isinstance(raws[0], dict) else None
+    return RawMessage(
+        # ASCII: an escaped lone surrogate is legal in JSON, and none in UTF-8.
+        body=task_body(channel, [json.dumps(raw, separators=(",", ":")).encode("ascii") for raw in raws]),
+        headers=task_headers(channel, task_id, len(raws), str(first)[:100]),
+        properties={"correlation_id": task_id},
+    )
+
+
+def singly(channel: str, task_id: str, raws: Sequence[object]) -> Iterator[RawMessage]:
+    """Yield an ingest task for each record; the same ids whenever the same batch is taken apart."""
+    for number, raw in enumerate(raws):
+        yield task_message(channel, f"{task_id}-{number}", [raw])

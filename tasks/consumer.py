@@ -1,0 +1,119 @@
+"""The worker's consumer: a message that is no task of ours goes to quarantine, and does not end the worker.
+
+Celery's own acknowledges some malformed messages away, rejects others without a reason, which on a Redis
+broker drops them, and is taken down by the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import celery.worker.consumer.consumer as celerys
+from celery import bootsteps
+from kombu import compression
+from kombu.exceptions import ContentDisallowed
+from kombu.message import Message
+
+from superhero.transport.dead_letters import Reason, sentence
+from superhero.transport.topology import DEAD_QUEUE, UNROUTED_QUEUE
+from tasks import quarantine
+
+RECONNECT_FIRST_S = 0.2
+RECONNECT_STEP_S = 0.3
+RECONNECT_LONGEST_S = 3.0
+
+log = logging.getLogger(__name__)
+
+
+class QuarantineStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Declares where dead and unrouted messages go before the first message can be one."""
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def start(self, consumer: Consumer) -> None:
+        """Declare; done again after every reconnection, for the broker may have lost them."""
+        with consumer.connection.channel() as channel:
+            for queue in (DEAD_QUEUE, UNROUTED_QUEUE):
+                queue(channel).declare()
+
+
+class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
+    """Celery's consumer with a quarantine, and quicker to come back when its broker was away."""
+
+    class Blueprint(celerys.Consumer.Blueprint):  # type: ignore[misc]
+        """Celery's steps but native delayed delivery: 28 queues for what we never use."""
+
+        default_steps = [  # noqa: RUF012  # Celery's own is a list, too
+            *(step for step in celerys.Consumer.Blueprint.default_steps if "delayed_delivery" not in step),
+            "tasks.consumer:QuarantineStep",
+            "tasks.watch:WatchStep",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take no compressed messages: our publisher sends none, and a small one can be a huge one."""
+        super().__init__(*args, **kwargs)
+        self.deliveries = 0
+        # KeyError is one on kombu's Redis transport; from a message handler it is a malformed message.
+        self._lost = tuple(
+            error for error in self.connection_errors + self.channel_errors if error is not KeyError
+        )
+        for content_type in compression.encoders():
+            compression.register(None, _refuse, content_type)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
+        """Return the function that gets every message; what it raises is the message's fault, not ours."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def guarded(message: Message) -> None:
+            self.deliveries += 1
+            try:
+                handle(message)
+            except Exception as error:
+                if isinstance(error, self._lost):
+                    raise
+                self._set_aside(message, Reason.BAD_TASK, error)
+
+        return guarded
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """Quarantine what is not JSON, or compressed, or of another content type."""
+        self._set_aside(message, Reason.UNDECODABLE, exc)
+
+    def on_unknown_message(self, body: object, message: Message) -> None:
+        """Quarantine what does not say for which task it is."""
+        self._set_aside(message, Reason.NOT_A_TASK, ValueError("neither headers nor body name a task"))
+
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
+        """Quarantine what is for a task that this worker does not have."""
+        self._set_aside(message, Reason.UNKNOWN_TASK, exc)
+
+    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:
+        """Quarantine a task of another content type, or whose arguments or headers have the wrong shape."""
+        refused = isinstance(exc, ContentDisallowed)
+        self._set_aside(message, Reason.UNDECODABLE if refused else Reason.BAD_TASK, exc)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect, trying at first quickly and for ever; Celery would wait 2, 4, 6, 8, 10 s."""
+
+        def on_error(error: BaseException, seconds: float) -> None:
+            log.error("the broker at %s is away, next try in %.1f s: %s", conn.as_uri(), seconds, error)
+
+        conn = conn.ensure_connection(
+            on_error,
+            self.app.conf.broker_connection_max_retries,
+            interval_start=RECONNECT_FIRST_S,
+            interval_step=RECONNECT_STEP_S,
+            interval_max=RECONNECT_LONGEST_S,
+            callback=celerys.maybe_shutdown,
+        )
+        self.first_connection_attempt = False
+        return conn
+
+    def _set_aside(self, message: Message, reason: Reason, error: Exception) -> None:
+        quarantine.set_aside(message, reason, sentence(error), self._lost)
+
+
+def _refuse(body: object) -> bytes:
+    raise ValueError("compressed messages are not taken")

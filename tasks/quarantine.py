@@ -1,0 +1,52 @@
+"""Put into quarantine what cannot be processed: publish it to the dead letters, confirmed, and then ack."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from kombu.message import Message
+
+from superhero.errors import BrokerUnavailable
+from superhero.transport.confirmed import RawMessage
+from superhero.transport.dead_letters import Reason, condemn
+from superhero.transport.topology import DEAD_NAME, DEAD_QUEUE
+from tasks import resources
+from tasks.batches import Bad, task_message
+
+log = logging.getLogger(__name__)
+
+
+def put(message: RawMessage, channel: str, reason: Reason, error: str) -> None:
+    """Put a message into quarantine. Raise BrokerUnavailable when it is not known to be there."""
+    letter = condemn(message, channel, reason, error)
+    resources.sender().send(letter, DEAD_NAME, channel, declare=[DEAD_QUEUE])
+    log.error("into quarantine, from channel %s: %s", channel, reason.value)
+    log.debug("the reason in full: %s", error)
+
+
+def put_records(channel: str, task_id: str, bad: Iterable[Bad]) -> None:
+    """Put records of a batch into quarantine, each as a task of its own that can be replayed."""
+    for number, each in enumerate(bad):
+        message = task_message(channel, f"{task_id}-bad-{number}", [each.raw])
+        put(message, channel, each.reason, each.error)
+
+
+def set_aside(
+    message: Message, reason: Reason, error: str, connection_errors: tuple[type[Exception], ...]
+) -> None:
+    """Put a received message into quarantine as it is, and acknowledge it; where that fails, lose nothing.
+
+    RabbitMQ is then left to dead-letter it by itself, without our reason. A Redis broker would drop what is
+    rejected, so there it goes back to its queue.
+    """
+    if message.acknowledged:
+        return
+    channel = str((message.delivery_info or {}).get("routing_key") or "")
+    try:
+        put(RawMessage.of(message), channel, reason, error)
+    except BrokerUnavailable as failure:
+        log.error("could not say why a message of channel %s goes to quarantine: %s", channel, failure)
+        message.reject_log_error(log, connection_errors, requeue=resources.broker_is_redis())
+    else:
+        message.ack_log_error(log, connection_errors)
