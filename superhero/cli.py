@@ -30,10 +30,13 @@ COMMANDS: Mapping[str, Entry] = {
     for name, text in {
         "demo": "Run the whole pipeline once and show that nothing was lost or doubled.",
         "experiment": "Run one of the three published trials and print its table.",
+        "chaos": "Break the pipeline in every way it must bear, and count what came of it.",
         "serve": "Run the simulator's WebSocket server.",
         "play": "Let bots play games on a server.",
         "simulate": "Play games without sockets, as fast as it goes.",
         "heroes": "Load heroes from a file or pull them from Super Hero API.",
+        "verify": "Tell from a sink what was lost or doubled; exit status 0 when nothing was.",
+        "quarantine": "List, show, replay or purge what could not be processed.",
         "doctor": "Say which service is reachable, and how to get what is missing.",
         "flower": "Run Flower, the workers' web page, behind a password.",
     }.items()

@@ -25,6 +25,7 @@ class Settings:
     turn_timeout_s      TURN_TIMEOUT, seconds a player has for a move before it falls
     max_participants    largest game that may be opened
     output_dir          folder the sinks write to
+    sinks               URL of the sink that the workers write to; empty: json:<output_dir>
     superhero_api_token token of Super Hero API, for `heroes pull`
     superhero_api_url   base URL of Super Hero API
     log_level           level of our own processes' console log
@@ -33,8 +34,9 @@ class Settings:
     flower_db           file in which Flower keeps what it saw
     """
 
-    broker_url: str = "amqp://guest:guest@127.0.0.1:5672//"
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    # What may hold a password or is one stays out of the representation.
+    broker_url: str = field(default="amqp://guest:guest@127.0.0.1:5672//", repr=False)
+    redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
     server_host: str = "127.0.0.1"
     server_port: int = 8765
     server_url: str = "ws://127.0.0.1:8765"
@@ -42,10 +44,11 @@ class Settings:
     turn_timeout_s: float = 15.0
     max_participants: int = 100
     output_dir: Path = Path("var/data")
-    superhero_api_token: str = ""
+    sinks: str = field(default="", repr=False)
+    superhero_api_token: str = field(default="", repr=False)
     superhero_api_url: str = "https://superheroapi.com/api"
     log_level: str = "INFO"
-    rabbitmq_management_url: str = ""
+    rabbitmq_management_url: str = field(default="", repr=False)
     flower_basic_auth: str = field(default="", repr=False)
     flower_db: Path = Path("var/flower.db")
 
@@ -66,6 +69,12 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
     if bad:
         raise SettingsError("settings that cannot be used:\n  " + "\n  ".join(bad))
     return Settings(**values)
+
+
+def explicit_services(environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the user said where the broker or Redis is, so that no other may be taken instead."""
+    environ = os.environ if environ is None else environ
+    return any(environ.get(variable, "").strip() for variable in ("BROKER_URL", "REDIS_URL"))
 
 
 def without_password(url: str) -> str:
@@ -134,6 +143,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "turn_timeout_s": ("TURN_TIMEOUT", _seconds),
     "max_participants": ("MAX_PARTICIPANTS", _whole(2, 255)),
     "output_dir": ("OUTPUT_DIR", Path),
+    "sinks": ("SINKS", str),
     "superhero_api_token": ("SUPERHERO_API_TOKEN", str),
     "superhero_api_url": ("SUPERHERO_API_URL", _url("http", "https")),
     "log_level": ("LOG_LEVEL", _level),

@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import pytest
+from patience import Eventually, T, WaitUntil
 
 from superhero.config import Settings
 from superhero.errors import ServiceError
@@ -20,8 +21,6 @@ from superhero.ops.processes import Processes
 from superhero.ops.rabbitmq import PrivateRabbit, find_server
 from superhero.ops.reach import reach
 from superhero.ops.vhosts import fresh_vhost
-
-T = TypeVar("T")
 
 _OURS = (
     "BROKER_URL",
@@ -34,26 +33,16 @@ _OURS = (
     "TURN_TIMEOUT",
     "MAX_PARTICIPANTS",
     "OUTPUT_DIR",
+    "SINKS",
+    "CHANNELS",
+    "GAME_TTL",
+    "VISIBILITY_TIMEOUT",
     "SUPERHERO_API_TOKEN",
     "SUPERHERO_API_URL",
     "LOG_LEVEL",
     "FLOWER_BASIC_AUTH",
     "FLOWER_DB",
 )
-
-
-class WaitUntil(Protocol):
-    """Looks at `condition` until it is true and returns its value; fails after `timeout_s`."""
-
-    def __call__(self, condition: Callable[[], T], timeout_s: float = 10, every_s: float = 0.02) -> T: ...
-
-
-class Eventually(Protocol):
-    """`WaitUntil` for async tests: the condition may be a coroutine function, the loop goes on meanwhile."""
-
-    async def __call__(
-        self, condition: Callable[[], T | Awaitable[T]], timeout_s: float = 10, every_s: float = 0.02
-    ) -> T: ...
 
 
 @pytest.fixture(scope="session", autouse=True)

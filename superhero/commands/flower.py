@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from superhero.config import Settings, from_env
+from superhero.errors import ServiceError
 from superhero.ops.processes import become, celery_argv, project_root
 
 _PASSWORD_FILE = Path("var/flower-password")
@@ -57,13 +59,20 @@ def flower_environ(settings: Settings, root: Path, port: int, address: str) -> d
 
 
 def kept_password(path: Path) -> str:
-    """Return the password in `path`, made up there at the first call; only the owner can read it."""
+    """Return the password in `path`, made up there at the first call; only the owner can read it.
+
+    Raise ServiceError for a file that is empty: without a password everybody would be let in.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        password = secrets.token_urlsafe(18)
-        file.write(password)
+    if not path.exists():
+        # Written beside its place and linked, so that a second process never reads half of it.
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(18))
+        with suppress(FileExistsError):  # another process was faster: its password counts
+            path.hardlink_to(beside)
+        beside.unlink()
+    password = path.read_text(encoding="utf-8").strip()
+    if not password:
+        raise ServiceError(f"{path} holds no password: write one into it, or delete it to have one made up")
     return password

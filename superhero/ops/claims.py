@@ -27,23 +27,35 @@ def claimed_database(server_url: str) -> Iterator[str]:
     Raise ServiceError when Redis does not answer, or none of its databases 1 to 15 is empty and unclaimed.
     """
     holder = f"superhero-{secrets.token_hex(8)}"
-    with redis.Redis.from_url(
-        _with_database(server_url, 0),
-        client_name=holder,
-        single_connection_client=True,
-        decode_responses=True,
-        socket_timeout=_TIMEOUT_S,
-    ) as claims:
+    with _connected(server_url, holder) as claims:
         try:
             database = _claim(claims, server_url, holder)
         except redis.RedisError as error:
-            raise ServiceError(f"Redis at {without_password(server_url)}: {error}") from error
+            raise _refused(server_url, error) from error
         url = _with_database(server_url, database)
         try:
             yield url
         finally:
             _empty(url)
             claims.delete(_claim_key(database))
+
+
+def _connected(server_url: str, holder: str) -> redis.Redis:
+    """Connect at once, by one connection that is kept and named after the holder."""
+    try:
+        return redis.Redis.from_url(
+            _with_database(server_url, 0),
+            client_name=holder,
+            single_connection_client=True,
+            decode_responses=True,
+            socket_timeout=_TIMEOUT_S,
+        )
+    except redis.RedisError as error:
+        raise _refused(server_url, error) from error
+
+
+def _refused(server_url: str, error: redis.RedisError) -> ServiceError:
+    return ServiceError(f"Redis at {without_password(server_url)}: {error}")
 
 
 def _claim(claims: redis.Redis, server_url: str, holder: str) -> int:

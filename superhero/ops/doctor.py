@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -68,12 +69,15 @@ def examine(settings: Settings) -> Report:
 
 def shown_settings(settings: Settings) -> dict[str, str]:
     """Return every setting as text, without passwords and tokens."""
-    shown = {}
-    for field in fields(settings):
-        text = str(getattr(settings, field.name))
-        secret = field.name in _SECRETS and text
-        shown[field.name] = "***" if secret else without_password(text) if "://" in text else text
-    return shown
+    return {field.name: _shown(field.name, str(getattr(settings, field.name))) for field in fields(settings)}
+
+
+def _shown(name: str, text: str) -> str:
+    if name in _SECRETS and text:
+        return "***"
+    # Several URLs may stand there, and a sink's may carry keys behind its question mark.
+    urls = [without_password(part) if "://" in part else part for part in text.split(" ")]
+    return " ".join(re.sub(r"\?.*", "?***", url) for url in urls)
 
 
 def _python() -> Check:
@@ -121,7 +125,9 @@ def _queues(url: str) -> Iterator[Check]:
                 continue
             text = f"{found.message_count} waiting, {found.consumer_count} consumers"
             if name == DEAD_NAME and found.message_count:
-                yield Check(f"queue {name}", "warning", text, "messages that could not be processed")
+                yield Check(
+                    f"queue {name}", "warning", text, "could not be processed: superhero quarantine list"
+                )
             elif name != DEAD_NAME and not found.consumer_count:
                 yield Check(f"queue {name}", "warning", text, "no worker: celery -A tasks worker")
             else:

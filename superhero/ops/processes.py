@@ -110,9 +110,11 @@ class Process:
             line = ""
             while True:
                 line += log.readline()
-                if found := re.search(pattern, line):
+                ended = line.endswith("\n")
+                # A line that is still being written may match and lack its end, the port of an address say.
+                if (ended or self._over) and (found := re.search(pattern, line)):
                     return found
-                if line.endswith("\n"):
+                if ended:
                     line = ""
                 elif self._over:
                     raise ServiceError(f"{self.name} ended with status {self.returncode}{self._tail_text()}")

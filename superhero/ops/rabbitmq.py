@@ -19,7 +19,7 @@ from superhero.errors import ServiceError
 from superhero.ops.embedded import free_port
 from superhero.ops.processes import Process, Processes
 from superhero.ops.reach import reach_amqp
-from superhero.ops.vhosts import by_rabbitmqctl, with_vhost
+from superhero.ops.vhosts import by_rabbitmqctl, run_rabbitmqctl, with_vhost
 
 _LOOPBACK = "127.0.0.1"
 _START_TIMEOUT_S = 90.0
@@ -48,21 +48,24 @@ class PrivateRabbit:
     After `stop` or `kill9`, `start` brings it back with the same name, ports and data.
     """
 
-    def __init__(self, base_dir: Path) -> None:
+    def __init__(self, base_dir: Path, config: str = "") -> None:
+        """Make a node that is not started yet; `config` is further lines of its rabbitmq.conf."""
         server = find_server()
         if server is None:
             raise ServiceError("rabbitmq-server is not installed (Debian: apt-get install rabbitmq-server)")
         self._server = server
         self.base_dir = base_dir.resolve()
+        self._config = config
         self.node = f"superhero-{secrets.token_hex(4)}@localhost"
         self.port = free_port()
-        self._distribution_port = free_port()
-        self._epmd_port = free_port()
+        self.distribution_port = free_port()
+        self.epmd_port = free_port()
         self._processes = Processes()
         self._process: Process | None = None
         self._port_mapper: Process | None = None
         self._env = self._environment()
-        self._admin = by_rabbitmqctl(server.with_name("rabbitmqctl"), "guest", "-n", self.node, env=self._env)
+        self._rabbitmqctl = server.with_name("rabbitmqctl")
+        self._admin = by_rabbitmqctl(self._rabbitmqctl, "guest", "-n", self.node, env=self._env)
 
     def url(self, vhost: str = "/") -> str:
         """Return the AMQP URL of one of its vhosts."""
@@ -93,6 +96,10 @@ class PrivateRabbit:
         """Stop it cleanly and start it again."""
         self.stop()
         self.start()
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl on this node and return what it prints. About half a second."""
+        return run_rabbitmqctl(self._rabbitmqctl, "-n", self.node, *arguments, env=self._env)
 
     def add_vhost(self, vhost: str) -> str:
         """Make a vhost and return its URL. About half a second."""
@@ -132,10 +139,10 @@ class PrivateRabbit:
         ours = {k: v for k, v in os.environ.items() if not k.startswith(("RABBITMQ_", "ERL_"))}
         return ours | {
             "HOME": str(base),  # the Erlang cookie is made there
-            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": _LOOPBACK,
             "RABBITMQ_NODENAME": self.node,
-            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_DIST_PORT": str(self.distribution_port),
             "RABBITMQ_MNESIA_BASE": str(base / "data"),
             "RABBITMQ_LOG_BASE": str(base / "log"),
             "RABBITMQ_LOGS": "-",
@@ -151,12 +158,13 @@ class PrivateRabbit:
         self.base_dir.mkdir(parents=True, exist_ok=True)
         (self.base_dir / "enabled_plugins").write_text("[].\n", encoding="utf-8")
         (self.base_dir / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = {_LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n", encoding="utf-8"
+            f"listeners.tcp.1 = {_LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n{self._config}",
+            encoding="utf-8",
         )
 
     def _start_port_mapper(self) -> None:
         """Run epmd as our child: the one that Erlang would start for itself outlives everybody."""
         epmd = shutil.which("epmd")
         if epmd is not None and not (self._port_mapper and self._port_mapper.running):
-            argv = [epmd, "-port", str(self._epmd_port), "-address", _LOOPBACK]
+            argv = [epmd, "-port", str(self.epmd_port), "-address", _LOOPBACK]
             self._port_mapper = self._processes.start("epmd", argv, log_path=self.base_dir / "epmd.log")

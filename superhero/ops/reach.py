@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import amqp
 import redis
 from kombu import Connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 _REDIS_SCHEMES = {"redis", "rediss"}
 
@@ -45,7 +47,8 @@ def reach_amqp(url: str, timeout_s: float = 3.0) -> Answer:
     connection = Connection(url, connect_timeout=timeout_s)
     try:
         with connection:
-            connection.connect()
+            # `connect` would wait for two seconds before it gives up.
+            connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
             properties: Mapping[str, Any] = connection.connection.server_properties
     except (OSError, amqp.AMQPError) as error:
         return Answer(error=_sentence(error))
@@ -62,7 +65,11 @@ def reach_redis(url: str, timeout_s: float = 3.0) -> Answer:
     """PING a Redis. Facts: product, version, maxmemory-policy, appendonly."""
     try:
         with redis.Redis.from_url(
-            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, decode_responses=True
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),  # the client's own retries would take seconds
         ) as client:
             client.ping()
             told: Mapping[str, Any] = client.info()

@@ -40,7 +40,9 @@ class Services:
 
 
 @contextmanager
-def open_services(settings: Settings, *, workdir: Path, explicit: bool, fresh: bool) -> Iterator[Services]:
+def open_services(
+    settings: Settings, *, workdir: Path, explicit: bool, fresh: bool, embedded: bool = False
+) -> Iterator[Services]:
     """Yield services that answer, and clean up afterwards what was made for this run.
 
     settings  says where to look
@@ -48,13 +50,14 @@ def open_services(settings: Settings, *, workdir: Path, explicit: bool, fresh: b
     explicit  the user set the URLs: one that is not the default is used or fails, with no silent fallback
     fresh     an empty vhost and Redis database of this run's own; without RabbitMQ a private node where
               rabbitmq-server is installed
+    embedded  the embedded server for both, wherever else something answers
 
     Raise ServiceError when nothing suits.
     """
     finder = _Finder(settings, workdir, explicit, fresh)
     with finder.stack:
-        redis_url = finder.redis()
-        broker_url, kind = finder.broker()
+        redis_url = finder.embedded_redis() if embedded else finder.redis()
+        broker_url, kind = finder.embedded_broker() if embedded else finder.broker()
         yield Services(broker_url, redis_url, kind, finder.notes)
 
 
@@ -74,8 +77,7 @@ class _Finder:
         """Return the URL of the Redis for the games' state."""
         url = self._settings.redis_url
         if not self._answers("REDIS_URL", url, Settings().redis_url):
-            self.notes.append("State: the embedded server, started for this run.")
-            return self._embedded().url(0)
+            return self.embedded_redis()
         if self._fresh:
             url = self.stack.enter_context(claimed_database(url))
         self.notes.append(f"State: Redis at {without_password(url)}.")
@@ -88,6 +90,15 @@ class _Finder:
             return self._redis_broker(url) if is_redis(url) else self._rabbitmq(url)
         if self._fresh and find_server() is not None:
             return self._private_rabbit()
+        return self.embedded_broker()
+
+    def embedded_redis(self) -> str:
+        """Return the URL of the embedded server's database for the games' state."""
+        self.notes.append("State: the embedded server, started for this run.")
+        return self._embedded().url(0)
+
+    def embedded_broker(self) -> tuple[str, Kind]:
+        """Return the URL of the embedded server's database for tasks."""
         self.notes.append(f"Broker: the embedded server. {_EMBEDDED_LIMITS} {_REDIS_BROKER_LIMITS}")
         return self._embedded().url(1), "embedded"
 
@@ -107,10 +118,10 @@ class _Finder:
         try:
             fresh_url = self.stack.enter_context(fresh_vhost(url, self._settings.rabbitmq_management_url))
         except ServiceError as error:
-            if find_server() is None:
+            if find_server() is None and self._explicit:
                 raise
             self.notes.append(f"The RabbitMQ at {without_password(url)} is left alone: {error}.")
-            return self._private_rabbit()
+            return self._private_rabbit() if find_server() is not None else self.embedded_broker()
         self.notes.append(f"Broker: RabbitMQ, in a vhost made for this run: {without_password(fresh_url)}.")
         return fresh_url, "rabbitmq"
 

@@ -1,0 +1,257 @@
+"""Tell from a sink alone, by record ids, what was lost or doubled, as Jepsen's total-queue checker would.
+
+A producer is one process's one channel and counts its records from 0 without a gap. So a number that is
+missing below the largest is a record that was lost, and one that stands twice a record that was doubled. What
+a sink cannot show, records lost from a producer's end, shows with what the producers say (`Expected`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from superhero.errors import SettingsError
+from superhero.events import AttackMade, GameCompleted
+from superhero.ops.datasets import Producer, Stream
+from superhero.ops.games import GameCount, Games
+from superhero.ops.intervals import Intervals
+
+RECORDS = "RECORDS"
+ATTACKS = "ATTACKS"
+_EXAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a producer says: how many records it emitted, and of how many it knows that they are safe."""
+
+    emitted: int
+    confirmed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is known beside the sink. A producer that is not in it is judged by its own gaps.
+
+    `quarantined` holds record ids, `<producer>:<sequence>`.
+    """
+
+    producers: Mapping[str, Promise] = field(default_factory=dict)
+    quarantined: Iterable[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of one producer's records, or of many producers' together.
+
+    attempted     records emitted: as the producer says, else as its largest number shows
+    acknowledged  of those, how many were safe as the producer knows; without its word all
+    written       different records in RECORDS
+    lost          acknowledged, and neither in RECORDS nor in quarantine
+    duplicated    rows beyond the first of a record
+    recovered     not acknowledged, and yet there
+    unexpected    in RECORDS, and never emitted
+    quarantined   in quarantine and not in RECORDS
+    examples      a few of the record ids that are missing or doubled
+    """
+
+    producer: str
+    channel: str
+    attempted: int = 0
+    acknowledged: int = 0
+    written: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    recovered: int = 0
+    unexpected: int = 0
+    quarantined: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is lost, doubled or unaccounted for."""
+        return not (self.lost or self.duplicated or self.unexpected)
+
+
+@dataclass(frozen=True, slots=True)
+class AttackCount:
+    """The stream ATTACKS beside RECORDS: attacks recorded, rows written, and how the two differ."""
+
+    recorded: int
+    written: int
+    lost: int
+    duplicated: int
+    unexpected: int
+
+    @property
+    def clean(self) -> bool:
+        """Whether every attack recorded is written once, and no other."""
+        return not (self.lost or self.duplicated or self.unexpected)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a sink holds.
+
+    torn        files whose last line has no end
+    unreadable  files with lines that are no rows, and how many
+    """
+
+    producers: list[Line]
+    games: GameCount
+    attacks: AttackCount
+    torn: list[str]
+    unreadable: dict[str, int]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was lost or doubled and all is accounted for."""
+        lines_are = all(line.clean for line in self.producers)
+        return lines_are and self.games.clean and self.attacks.clean and not (self.torn or self.unreadable)
+
+    def channels(self) -> list[Line]:
+        """Return a line per channel, by name."""
+        names = sorted({line.channel for line in self.producers})
+        return [
+            together((line for line in self.producers if line.channel == name), channel=name)
+            for name in names
+        ]
+
+    def total(self) -> Line:
+        """Return one line of all."""
+        return together(self.producers, channel="")
+
+
+def together(lines: Iterable[Line], channel: str) -> Line:
+    """Return the sum of lines; `producer` says how many they are."""
+    chosen = list(lines)
+    figures = {name: sum(getattr(line, name) for line in chosen) for name in FIGURES}
+    examples = [example for line in chosen for example in line.examples]
+    return Line(f"{len(chosen)} producers", channel, **figures, examples=examples[:_EXAMPLES])
+
+
+FIGURES = (
+    "attempted",
+    "acknowledged",
+    "written",
+    "lost",
+    "duplicated",
+    "recovered",
+    "unexpected",
+    "quarantined",
+)
+
+
+def verify(folder: Path, expected: Expected | None = None, games: Games | None = None) -> Verdict:
+    """Read everything under `folder` and return the verdict; `games` then knows them by name.
+
+    Nobody may write there meanwhile. A million records a second; memory is taken per producer, gap and game.
+    """
+    expected, games = expected or Expected(), games or Games(folder)
+    records = Stream(
+        folder,
+        RECORDS,
+        count={AttackMade.channel: AttackMade.name},
+        see={GameCompleted.channel: (GameCompleted.name, games.see)},
+    )
+    attacks = Stream(folder, ATTACKS)
+    quarantined = _by_producer(expected.quarantined)
+    names = sorted({*records.producers, *expected.producers, *quarantined})
+    lines = [
+        _line(name, records.producers.get(name), expected.producers.get(name), quarantined.get(name))
+        for name in names
+    ]
+    return Verdict(
+        producers=lines,
+        games=games.count(),
+        attacks=_attacks(records, attacks),
+        torn=records.torn + attacks.torn,
+        unreadable=dict(records.unreadable + attacks.unreadable),
+    )
+
+
+def read_expected(path: Path) -> Expected:
+    """Read `{"producers": {producer: {"emitted": n, "confirmed": n}}, "quarantined": [record id, ...]}`.
+
+    Both keys may be missing. Raise SettingsError for anything else.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        producers = {
+            str(name): Promise(_count(says, "emitted"), _count(says, "confirmed"))
+            for name, says in told.get("producers", {}).items()
+        }
+        quarantined = [str(record_id) for record_id in told.get("quarantined", [])]
+        _by_producer(quarantined)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SettingsError(f"{path} does not say what is expected: {error!r}; see --help") from error
+    return Expected(producers, quarantined)
+
+
+def _count(says: Mapping[str, Any], name: str) -> int:
+    number = says[name]
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ValueError(f"{name} must be a whole number, not {number!r:.50}")
+    return number
+
+
+def _line(name: str, found: Producer | None, promise: Promise | None, quarantined: Intervals | None) -> Line:
+    found, quarantined = found or Producer(), quarantined or Intervals()
+    only_quarantined = quarantined.without(found.present)
+    there = Intervals()
+    for part in (found.present, only_quarantined):
+        for start, end in part:
+            there.add(start, end)
+    attempted = promise.emitted if promise else there.end
+    acknowledged = min(promise.confirmed, attempted) if promise else attempted
+    gaps = list(there.gaps(0, attempted))
+    missing = sum(end - start for start, end in gaps)
+    unacknowledged = attempted - acknowledged
+    return Line(
+        producer=name,
+        channel=", ".join(sorted(found.channels)),
+        attempted=attempted,
+        acknowledged=acknowledged,
+        written=len(found.present),
+        # Which ones were acknowledged only the producer knows: as many as can be are taken for those.
+        lost=max(missing - unacknowledged, 0),
+        duplicated=found.rows - len(found.present),
+        recovered=max(unacknowledged - missing, 0),
+        unexpected=sum(end - start for start, end in _beyond(found.present, attempted)),
+        quarantined=len(only_quarantined),
+        examples=_examples(name, gaps, found.doubled),
+    )
+
+
+def _beyond(present: Intervals, end: int) -> Iterable[tuple[int, int]]:
+    return ((max(start, end), stop) for start, stop in present if stop > end)
+
+
+def _examples(name: str, gaps: Iterable[tuple[int, int]], doubled: Iterable[int]) -> list[str]:
+    lost = [f"{name}:{start}" if end == start + 1 else f"{name}:{start}..{end - 1}" for start, end in gaps]
+    return [*lost[:_EXAMPLES], *(f"{name}:{number} twice" for number in doubled)][:_EXAMPLES]
+
+
+def _attacks(records: Stream, attacks: Stream) -> AttackCount:
+    nothing = Producer()
+    recorded = written = lost = duplicated = unexpected = 0
+    for name in records.producers.keys() | attacks.producers.keys():
+        record, attack = records.producers.get(name, nothing), attacks.producers.get(name, nothing)
+        doubled_records = record.rows - len(record.present)
+        recorded += record.events
+        written += len(attack.present)
+        lost += max(record.events - doubled_records - len(attack.present), 0)
+        duplicated += attack.rows - len(attack.present)
+        unexpected += len(attack.present.without(record.present))
+    return AttackCount(recorded, written, lost, duplicated, unexpected)
+
+
+def _by_producer(record_ids: Iterable[str]) -> dict[str, Intervals]:
+    found: dict[str, Intervals] = {}
+    for record_id in record_ids:
+        producer, _, number = record_id.rpartition(":")
+        found.setdefault(producer, Intervals()).add(int(number), int(number) + 1)
+    return found
