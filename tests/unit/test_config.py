@@ -1,0 +1,134 @@
+"""Settings: one place, every bad variable in one error, no password shown."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superhero.config import Settings, explicit_services, from_env, without_password
+from superhero.errors import SettingsError
+
+
+def variable_of(field: str) -> str:
+    """Return a field's variable, as the docstring of Settings says."""
+    return {"lobby_timeout_s": "LOBBY_TIMEOUT", "turn_timeout_s": "TURN_TIMEOUT"}.get(field, field.upper())
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert from_env({}) == Settings()
+    assert from_env({"BROKER_URL": "  ", "SERVER_PORT": ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("BROKER_URL", "amqps://me:secret@host//v", "broker_url", "amqps://me:secret@host//v"),
+        ("BROKER_URL", "rediss://host/3", "broker_url", "rediss://host/3"),
+        ("REDIS_URL", " redis://host:1/2 ", "redis_url", "redis://host:1/2"),
+        ("SERVER_HOST", "0.0.0.0", "server_host", "0.0.0.0"),
+        ("SERVER_PORT", "0", "server_port", 0),
+        ("SERVER_URL", "wss://host/x", "server_url", "wss://host/x"),
+        ("LOBBY_TIMEOUT", "0.5", "lobby_timeout_s", 0.5),
+        ("TURN_TIMEOUT", "86400", "turn_timeout_s", 86400.0),
+        ("MAX_PARTICIPANTS", "255", "max_participants", 255),
+        ("OUTPUT_DIR", "/data", "output_dir", Path("/data")),
+        ("SINKS", "json:/data", "sinks", "json:/data"),
+        ("SUPERHERO_API_TOKEN", "t", "superhero_api_token", "t"),
+        ("SUPERHERO_API_URL", "http://127.0.0.1:1/api", "superhero_api_url", "http://127.0.0.1:1/api"),
+        ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("RABBITMQ_MANAGEMENT_URL", "http://h:1", "rabbitmq_management_url", "http://h:1"),
+        ("FLOWER_BASIC_AUTH", "me:a:b", "flower_basic_auth", "me:a:b"),
+        ("FLOWER_DB", "/state/f.db", "flower_db", Path("/state/f.db")),
+    ],
+)
+def test_a_variable_sets_its_field_and_no_other(variable: str, text: str, field: str, value: Any) -> None:
+    assert from_env({variable: text, "UNRELATED": "x"}) == replace(Settings(), **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("BROKER_URL", "http://host"),
+        ("BROKER_URL", "host:5672"),
+        ("REDIS_URL", "amqp://host"),
+        ("SERVER_PORT", "-1"),
+        ("SERVER_PORT", "65536"),
+        ("SERVER_PORT", "٣"),
+        ("SERVER_PORT", "8765.0"),
+        ("SERVER_URL", "http://host"),
+        ("LOBBY_TIMEOUT", "0"),
+        ("LOBBY_TIMEOUT", "nan"),
+        ("LOBBY_TIMEOUT", "inf"),
+        ("LOBBY_TIMEOUT", "soon"),
+        ("TURN_TIMEOUT", "-3"),
+        ("MAX_PARTICIPANTS", "1"),
+        ("MAX_PARTICIPANTS", "256"),
+        ("LOG_LEVEL", "LOUD"),
+        ("RABBITMQ_MANAGEMENT_URL", "host:15672"),
+        ("FLOWER_BASIC_AUTH", "password"),
+        ("FLOWER_BASIC_AUTH", "user:"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        from_env({variable: text})
+
+
+def test_all_bad_variables_stand_in_one_error() -> None:
+    with pytest.raises(SettingsError) as caught:
+        from_env({"BROKER_URL": "x", "SERVER_PORT": "x", "LOG_LEVEL": "x", "REDIS_URL": "redis://fine"})
+    message = str(caught.value)
+    assert all(name in message for name in ("BROKER_URL", "SERVER_PORT", "LOG_LEVEL"))
+    assert "REDIS_URL" not in message
+
+
+def test_no_password_stands_in_an_error() -> None:
+    with pytest.raises(SettingsError) as caught:
+        from_env({"BROKER_URL": "http://me:s3cret@host", "FLOWER_BASIC_AUTH": "s3cret"})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_no_password_or_token_stands_in_the_representation() -> None:
+    settings = from_env(
+        {
+            "BROKER_URL": "amqp://me:s3cret@host//",
+            "REDIS_URL": "redis://:s3cret@host/0",
+            "RABBITMQ_MANAGEMENT_URL": "http://me:s3cret@host:15672",
+            "FLOWER_BASIC_AUTH": "me:s3cret",
+            "SUPERHERO_API_TOKEN": "s3cret",
+        }
+    )
+    assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("amqp://me:secret@host:5672//v", "amqp://me:***@host:5672//v"),
+        ("redis://:sec@ret@host/0", "redis://:***@host/0"),
+        ("redis://host/0", "redis://host/0"),
+        ("amqp://me@host", "amqp://me@host"),
+        ("rediss://:p@[::1]:6379/1", "rediss://:***@[::1]:6379/1"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_every_setting_is_documented_and_has_a_variable() -> None:
+    for field in fields(Settings):
+        assert f"    {field.name} " in (Settings.__doc__ or ""), f"{field.name} is not in the docstring"
+    bad = {variable_of(field.name): "\0" for field in fields(Settings)}
+    with pytest.raises(SettingsError) as caught:
+        from_env(bad)
+    free_text = {"SERVER_HOST", "OUTPUT_DIR", "SINKS", "SUPERHERO_API_TOKEN", "FLOWER_DB"}
+    assert all(name in str(caught.value) for name in bad.keys() - free_text)
+
+
+def test_services_are_explicit_once_the_user_named_one() -> None:
+    assert not explicit_services({"BROKER_URL": " "})
+    assert explicit_services({"BROKER_URL": "amqp://host"})
+    assert explicit_services({"REDIS_URL": "redis://host"})
