@@ -13,6 +13,7 @@ from superhero.events import CHANNELS, Event
 from superhero.roster import Hero
 from superhero.server.app import GameServer, ServerConfig
 from superhero.server.outbox import Settle, Settled
+from superhero.server.referee import Restock
 
 
 def safe() -> Settled:
@@ -37,9 +38,11 @@ def give_heroes(redis_url: str, count: int = 20) -> None:
 
 
 @asynccontextmanager
-async def serving(redis_url: str, *, settle: Settle = safe, **config: Any) -> AsyncIterator[GameServer]:
+async def serving(
+    redis_url: str, *, settle: Settle = safe, restock: Restock = lambda: False, **config: Any
+) -> AsyncIterator[GameServer]:
     """Run a server; its address is `url_of(server)`."""
-    server = GameServer(ServerConfig(redis_url, **config), settle=settle)
+    server = GameServer(ServerConfig(redis_url, **config), settle=settle, restock=restock)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.run())
         await server.ready.wait()

@@ -17,6 +17,7 @@ from superhero.config import Settings, from_env, without_password
 from superhero.events import CHANNELS
 from superhero.server.app import GameServer, ServerConfig
 from superhero.server.outbox import Settled
+from superhero.server.referee import Restock
 from superhero.transport import CeleryHandler
 
 SETTLE_TIMEOUT_S = 5.0
@@ -44,8 +45,8 @@ def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bo
     """
     settings = from_env()
     _log_to_console(settings.log_level)
-    if not no_heroes and roster.store_if_empty(settings.redis_url, roster.shipped()):
-        _log.info("Redis had no heroes: the shipped ones are loaded")
+    stock = _no_stock if no_heroes else _stock_of(settings.redis_url)
+    stock()
     config = ServerConfig(
         redis_url=settings.redis_url,
         host=settings.server_host if host is None else host,
@@ -55,10 +56,11 @@ def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bo
         max_participants=settings.max_participants,
     )
     if no_pipeline:
-        asyncio.run(_serve(config, None))
+        asyncio.run(_serve(GameServer(config, restock=stock), config.host))
         return
     with _pipeline(settings) as pipeline:
-        asyncio.run(_serve(config, pipeline))
+        server = GameServer(config, settle=pipeline.settle, counters=pipeline.counters, restock=stock)
+        asyncio.run(_serve(server, config.host))
 
 
 class _Pipeline:
@@ -69,7 +71,7 @@ class _Pipeline:
         self._dropped = 0
 
     def settle(self) -> Settled:
-        if not self._handler.flush(SETTLE_TIMEOUT_S):
+        if not self._handler.safe(SETTLE_TIMEOUT_S):
             return Settled.WAITING
         before, self._dropped = self._dropped, self._handler.counters().dropped
         return Settled.SAFE if self._dropped == before else Settled.DROPPED
@@ -78,12 +80,7 @@ class _Pipeline:
         return asdict(self._handler.counters())
 
 
-async def _serve(config: ServerConfig, pipeline: _Pipeline | None) -> None:
-    server = (
-        GameServer(config)
-        if pipeline is None
-        else GameServer(config, settle=pipeline.settle, counters=pipeline.counters)
-    )
+async def _serve(server: GameServer, host: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
@@ -91,9 +88,26 @@ async def _serve(config: ServerConfig, pipeline: _Pipeline | None) -> None:
     listening = asyncio.create_task(server.ready.wait())
     await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
     if server.ready.is_set():
-        click.echo(f"server {server.id} listening on ws://{config.host}:{server.port}")
+        click.echo(f"server {server.id} listening on ws://{host}:{server.port}")
     listening.cancel()
     await running
+
+
+def _stock_of(redis_url: str) -> Restock:
+    """Return what loads the shipped heroes where there are none: at the start, or when Redis lost them."""
+    heroes = roster.shipped()
+
+    def stock() -> bool:
+        stored = roster.store_if_empty(redis_url, heroes)
+        if stored:
+            _log.info("Redis had no heroes: the shipped ones are loaded")
+        return stored
+
+    return stock
+
+
+def _no_stock() -> bool:
+    return False
 
 
 def _log_to_console(level: str) -> None:

@@ -21,7 +21,7 @@ from superhero.identity import new_server_id
 from superhero.server.deadlines import watch_deadlines
 from superhero.server.lobbies import Lobbies
 from superhero.server.outbox import Outbox, Settle, Settled
-from superhero.server.referee import Referee
+from superhero.server.referee import Referee, Restock
 from superhero.server.sessions import Sessions
 from superhero.server.store import Store
 
@@ -58,6 +58,7 @@ class GameServer:
 
     settle    says whether every record logged so far is safe, see outbox.py; by default it always is
     counters  what the logging transport has to say on /healthz
+    restock   puts heroes into a Redis that has none, see referee.py; by default it does not
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class GameServer:
         *,
         settle: Settle = lambda: Settled.SAFE,
         counters: Callable[[], Mapping[str, Any]] = dict,
+        restock: Restock = lambda: False,
     ) -> None:
         self.id = new_server_id()
         self.ready = asyncio.Event()
@@ -80,6 +82,7 @@ class GameServer:
             self._outbox,
             lobby_timeout_s=config.lobby_timeout_s,
             turn_timeout_s=config.turn_timeout_s,
+            restock=restock,
         )
         self._lobbies = Lobbies(config.redis_url, self._referee.snapshot)
         self._sessions = Sessions(self._referee, self._lobbies, config.max_participants)

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 
@@ -62,6 +62,9 @@ class Outbox:
         self._settle = settle
         # Logged, but not known to be safe: server -> record ids.
         self._unsettled: dict[str, set[str]] = defaultdict(set)
+        # Of those, perhaps dropped by the transport, and to be logged again.
+        self._suspects: dict[str, set[str]] = defaultdict(set)
+        self._settled = Settled.SAFE
         self._taken_over: set[str] = set()
         self._in_doubt: set[str] = set()
         self._doubt_until = 0.0
@@ -111,31 +114,39 @@ class Outbox:
     async def _settle_once(self) -> bool:
         """Ask the transport once; forget what is safe. False when some of it is not, or Redis is away."""
         self._logged.clear()
-        logged = {server: list(ids) for server, ids in self._unsettled.items()}
         try:
-            match await asyncio.to_thread(self._settle):
+            if self._settled is not Settled.WAITING:
+                await self._log_again()
+            logged = {server: ids - self._suspects[server] for server, ids in self._unsettled.items()}
+            self._settled = await asyncio.to_thread(self._settle)
+            match self._settled:
                 case Settled.SAFE:
                     for server, ids in logged.items():
-                        await self._store.settle(server, ids, ended=server in self._taken_over)
-                        self._forget(server, ids)
-                    return True
+                        await self._forget(server, ids)
                 case Settled.DROPPED:
-                    await self._log_again(logged)
+                    # Which ones nobody knows; by now there may be more than were logged when we asked.
+                    self._suspects.update((server, set(ids)) for server, ids in self._unsettled.items())
         except StoreError as error:
             _log.warning("safe records stay in the outbox for now: %s", error)
+            self._settled = Settled.WAITING
+        if self._settled is Settled.SAFE and not any(self._suspects.values()):
+            return True
         self._logged.set()
         return False
 
-    async def _log_again(self, logged: Mapping[str, list[str]]) -> None:
-        """Log again what the transport may have dropped; what it did not drop has its id and counts once."""
-        for server, ids in logged.items():
-            wanted = set(ids)
-            records = [each for each in await self._store.outbox(server) if each.id in wanted]
+    async def _log_again(self) -> None:
+        """Log again some of what the transport may have dropped; each has its id, so none counts twice."""
+        for server, suspects in list(self._suspects.items()):
+            records = [each for each in await self._store.outbox(server) if each.id in suspects]
             for record in records[:LOG_AGAIN_AT_A_TIME]:
                 log_event(record.event, record.id, record.time_s)
+                suspects.discard(record.id)
+            if len(records) <= LOG_AGAIN_AT_A_TIME:
+                del self._suspects[server]
 
-    def _forget(self, server: str, ids: list[str]) -> None:
-        self._unsettled[server].difference_update(ids)
+    async def _forget(self, server: str, ids: set[str]) -> None:
+        await self._store.settle(server, list(ids), ended=server in self._taken_over)
+        self._unsettled[server] -= ids
         if not self._unsettled[server]:
             del self._unsettled[server]
             self._taken_over.discard(server)

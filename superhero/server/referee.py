@@ -6,11 +6,12 @@ done whole.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,9 @@ from superhero.server.outbox import Outbox
 from superhero.server.snapshot import COMPLETE, OPEN, STARTED, TIMED_OUT, Snapshot, Status
 from superhero.server.store import Joined, Store
 
+Restock = Callable[[], bool]
+"""Put heroes where there are none; whether it did. Blocks; may raise StoreError."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,12 +34,20 @@ class Referee:
     """Decides about the games of one store. `counts` says how often it logged each event."""
 
     def __init__(
-        self, store: Store, outbox: Outbox, *, lobby_timeout_s: float, turn_timeout_s: float
+        self,
+        store: Store,
+        outbox: Outbox,
+        *,
+        lobby_timeout_s: float,
+        turn_timeout_s: float,
+        restock: Restock,
     ) -> None:
+        """Call `restock`, in a thread, when there are no heroes to be had."""
         self._store = store
         self._outbox = outbox
         self._lobby_timeout_s = lobby_timeout_s
         self._turn_timeout_s = turn_timeout_s
+        self._restock = restock
         self._random = random.SystemRandom()
         self.counts: Counter[str] = Counter()
 
@@ -51,6 +63,8 @@ class Referee:
         """Let a user join a game, and start it when that makes it full."""
         user = public_id(request.user_token)
         joined = await self._store.join(user, request.participants, self._lobby_timeout_s)
+        if joined.word == "NO HEROES" and await asyncio.to_thread(self._restock):
+            joined = await self._store.join(user, request.participants, self._lobby_timeout_s)
         match joined:
             case Joined("JOINED", str(game), int(hero_id)):
                 return messages.joined(game, hero_id)

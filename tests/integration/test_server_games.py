@@ -21,6 +21,7 @@ from websockets.asyncio.client import connect
 from superhero import keys
 from superhero.events import AttackMade, GameCompleted, GameStarted, GameTimedOut, UserLoggedIn
 from superhero.identity import public_id
+from superhero.server import lobbies, store
 from superhero.server.app import GameServer
 
 if TYPE_CHECKING:
@@ -293,3 +294,45 @@ async def test_a_stopped_server_says_goodbye_and_its_games_go_on_elsewhere(redis
     assert_gapless(log)
     with redis.Redis.from_url(redis_url) as client:
         assert client.keys("servers*") == []
+
+
+async def test_a_lobby_that_lets_its_buffer_fill_up_is_dropped(
+    servers: list[GameServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lobbies, "MAX_UNSENT_BYTES", -1)  # any buffer is too full
+    players = spread(servers, list(NAMES[:2]))
+    for player in players:
+        await player.join(2)
+    async with api_v1.connected(url_of(servers[0]), LOBBY) as lobby:
+        await api_v1.say(lobby, GAME_TOKEN=players[0].game, USER_TOKEN=players[0].token)
+        await asyncio.wait_for(lobby.wait_closed(), 5)
+        assert lobby.close_code == 1006
+
+
+async def test_a_full_game_whose_server_died_before_the_start_is_started_by_another(
+    redis_url: str, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "START_GRACE_S", 0.1)
+    give_heroes(redis_url)
+    async with serving(redis_url) as server, store.Store(redis_url, "dead") as of_the_dead:
+        with logged() as log:
+            for name in NAMES[:2]:
+                user = public_id(await api_v1.login(url_of(server), name))
+                joined = await of_the_dead.join(user, 2, 60)
+            assert joined.word == "FULL" and log.payloads(GameStarted) == []
+            await eventually(lambda: log.payloads(GameStarted))
+    assert [each["game_token"] for each in log.payloads(GameStarted)] == [joined.game_token]
+
+
+async def test_heroes_that_redis_has_lost_are_loaded_again(redis_url: str) -> None:
+    asked: list[bool] = []
+
+    def restock() -> bool:
+        asked.append(True)
+        give_heroes(redis_url)
+        return True
+
+    async with serving(redis_url, restock=restock) as server:
+        await spread([server], ["one"])[0].join(2)
+        await spread([server], ["two"])[0].join(2)
+    assert asked == [True]

@@ -43,16 +43,17 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 class Transport:
-    """A transport whose answer a test sets."""
+    """A transport that says what a test tells it: each of `answers` once, then `answer`."""
 
     def __init__(self, answer: Settled) -> None:
+        self.answers: list[Settled] = []
         self.answer = answer
         self.asked = 0
 
     def __call__(self) -> Settled:
         """Answer as a transport does."""
         self.asked += 1
-        return self.answer
+        return self.answers.pop(0) if self.answers else self.answer
 
 
 async def test_events_stay_in_the_outbox_until_the_transport_has_them(
@@ -90,6 +91,21 @@ async def test_what_the_transport_dropped_is_logged_again_under_its_id(
         assert len(set(log.ids())) == 1
         first, again = log.records[:2]
         assert (first.created, first.getMessage()) == (again.created, again.getMessage())
+
+
+async def test_what_was_dropped_is_logged_again_bit_by_bit_and_forgotten_only_then(
+    redis_url: str, client: redis.Redis, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LOG_AGAIN_AT_A_TIME", 2)
+    transport = Transport(Settled.WAITING)
+    async with serving(redis_url, settle=transport) as server:
+        with logged() as log:
+            for number in range(7):
+                await api_v1.login(url_of(server), f"user {number}")
+            transport.answers = [Settled.DROPPED]
+            transport.answer = Settled.SAFE
+            await eventually(lambda: not client.exists(keys.outbox(server.id)))
+        assert Counter(log.ids()) == Counter(dict.fromkeys(log.ids(), 2))
 
 
 @asynccontextmanager
