@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -198,7 +198,7 @@ def read_s3(folder: Path, dataset: str) -> list[dict[str, Any]]:
     store = S3Store(
         "tests",
         prefix=f"{_name(folder)}/superhero/dataset={dataset}",
-        config=_s3_options(),
+        config=cast(Any, _s3_options()),
         client_options={"allow_http": True},
     )
     paths = sorted(each["path"] for page in obstore.list(store) for each in page)
