@@ -19,6 +19,7 @@ from kombu.message import Message
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.topology import DEAD_QUEUE, UNROUTED_QUEUE
 from tasks import quarantine
+from tasks.redis_channel import CarefulChannel
 
 RECONNECT_FIRST_S = 0.2
 RECONNECT_STEP_S = 0.3
@@ -53,7 +54,8 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take no compressed messages: our publisher sends none, and a small one can be a huge one."""
-        super().__init__(*args, **kwargs)
+        # Mingle waits a second, after every reconnection, for other workers' clocks and revoked tasks.
+        super().__init__(*args, **{**kwargs, "without_mingle": True})
         self.deliveries = 0
         # KeyError is one on kombu's Redis transport; from a message handler it is a malformed message.
         self._lost = tuple(
@@ -100,6 +102,8 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
         def on_error(error: BaseException, seconds: float) -> None:
             log.error("the broker at %s is away, next try in %.1f s: %s", conn.as_uri(), seconds, error)
 
+        if conn.transport.driver_type == "redis":
+            conn.transport.Channel = CarefulChannel
         conn = conn.ensure_connection(
             on_error,
             self.app.conf.broker_connection_max_retries,
