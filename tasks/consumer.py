@@ -16,6 +16,8 @@ from kombu import compression
 from kombu.exceptions import ContentDisallowed
 from kombu.message import Message
 
+from sinks import open_sink
+from sinks.errors import SinkError
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.topology import DEAD_QUEUE, UNROUTED_QUEUE
 from tasks import quarantine
@@ -54,6 +56,7 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take no compressed messages: our publisher sends none, and a small one can be a huge one."""
+        _check_sink(kwargs["app"].conf.superhero_secret_sinks)
         # Mingle waits a second, after every reconnection, for other workers' clocks and revoked tasks.
         super().__init__(*args, **{**kwargs, "without_mingle": True})
         self.deliveries = 0
@@ -117,6 +120,15 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
 
     def _set_aside(self, message: Message, reason: Reason, error: Exception) -> None:
         quarantine.set_aside(message, reason, sentence(error), self._lost)
+
+
+def _check_sink(url: str) -> None:
+    """Let a worker whose sink cannot be opened not begin: it would take every record for a bad one."""
+    try:
+        open_sink(url).close()
+    except SinkError as error:
+        # SystemExit alone ends a worker with a sentence instead of a traceback.
+        raise SystemExit(f"SINKS cannot be used: {error}") from error
 
 
 def _refuse(body: object) -> bytes:
