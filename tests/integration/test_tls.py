@@ -17,12 +17,15 @@ from patience import WaitUntil
 from worker_bench import CHANNEL, Bench, envelope, ids, task
 
 from superhero.cli import main
+from superhero.config import Settings
+from superhero.errors import ServiceError
 from superhero.ops.depths import dead_letters
 from superhero.ops.embedded import free_port
 from superhero.ops.processes import Processes, superhero_argv
 from superhero.ops.quarantine import Selection, look, replay
 from superhero.ops.rabbitmq import PrivateRabbit, find_server
 from superhero.ops.reach import reach
+from superhero.ops.services import open_services
 from superhero.transport import CeleryHandler
 from superhero.transport.confirmed import RawMessage
 
@@ -67,15 +70,17 @@ def rabbitmq_config(ca: Authority, port: int, certificate: Certificate, *more: s
 
 
 @pytest.fixture(scope="module")
-def tls_rabbit(authorities: Authorities, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the tests the amqps:// URL of a node that asks for a client's certificate; without TLS options."""
+def tls_rabbit(
+    authorities: Authorities, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[PrivateRabbit, int]]:
+    """Give the tests a node that asks for a client's certificate, and its port for TLS."""
     if find_server() is None:
         missing("rabbitmq-server is not installed (Debian: apt-get install rabbitmq-server)")
     port = free_port()
     verify = ("ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = false")
     config = rabbitmq_config(authorities.ours, port, authorities.server, *verify)
-    with PrivateRabbit(tmp_path_factory.mktemp("tls-rabbit"), config):
-        yield f"amqps://guest:guest@{HOST}:{port}//"
+    with PrivateRabbit(tmp_path_factory.mktemp("tls-rabbit"), config) as node:
+        yield node, port
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +125,17 @@ def redis_over_tls(authorities: Authorities, tls_redis: Callable[..., str]) -> s
 
 
 @pytest.fixture(params=[pytest.param("rabbitmq", marks=pytest.mark.rabbitmq), "redis"])
-def broker(request: pytest.FixtureRequest) -> str:
-    """Give the test a broker of each kind that speaks TLS; without TLS options."""
+def broker(request: pytest.FixtureRequest, authorities: Authorities, redis_over_tls: str) -> Iterator[str]:
+    """Give the test an empty vhost, or database, of a broker that speaks TLS; without TLS options."""
     if request.param == "rabbitmq":
-        return str(request.getfixturevalue("tls_rabbit"))
-    return str(request.getfixturevalue("redis_over_tls")).replace("/0", "/1")
+        node, port = request.getfixturevalue("tls_rabbit")
+        with node.fresh_vhost() as url:
+            yield url.replace("amqp://", "amqps://").replace(f":{node.port}/", f":{port}/")
+        return
+    url = redis_over_tls.replace("/0", "/1")
+    yield url
+    with redis.Redis.from_url(trusting(url, authorities.ours)) as client:
+        client.flushdb()
 
 
 def trusting(url: str, authority: Authority, certificate: Certificate | None = None) -> str:
@@ -252,6 +263,19 @@ def test_doctor_finds_what_speaks_tls_and_shows_no_path_of_a_key(
     assert str(authorities.client.key) not in settings
 
 
+def test_flower_watches_workers_over_tls(
+    broker: str, authorities: Authorities, processes: Processes, tmp_path: Path
+) -> None:
+    env = {
+        "BROKER_URL": trusting(broker, authorities.ours),
+        "FLOWER_BASIC_AUTH": "me:secret",
+        "FLOWER_DB": str(tmp_path / "flower.db"),
+    }
+    argv = superhero_argv("flower", "--port", str(free_port()))
+    flower = processes.start("flower", argv, env, tmp_path / "flower.log")
+    flower.wait_for_line(r"Connected to (amqps|rediss)://", 30)
+
+
 def test_the_games_state_is_not_given_to_a_redis_that_is_not_trusted(
     redis_over_tls: str, authorities: Authorities, processes: Processes, tmp_path: Path
 ) -> None:
@@ -262,3 +286,22 @@ def test_the_games_state_is_not_given_to_a_redis_that_is_not_trusted(
     assert REFUSED in server.tail().lower()
     with redis.Redis.from_url(trusting(redis_over_tls, authorities.ours)) as client:
         assert client.ping()
+
+
+def test_a_run_gets_a_vhost_and_a_database_of_its_own_over_tls(
+    broker: str, redis_over_tls: str, authorities: Authorities, tmp_path: Path
+) -> None:
+    settings = Settings(
+        broker_url=trusting(broker, authorities.ours), redis_url=trusting(redis_over_tls, authorities.ours)
+    )
+    with open_services(settings, workdir=tmp_path, explicit=True, fresh=True) as services:
+        assert services.kind == ("redis" if broker.startswith("rediss") else "private-rabbitmq")
+        assert reach(services.broker_url).reachable
+        assert reach(services.redis_url).reachable
+        assert services.redis_url.startswith("rediss://")
+    untrusted = Settings(broker_url=trusting(broker, authorities.foreign))
+    with (
+        pytest.raises(ServiceError, match=REFUSED),
+        open_services(untrusted, workdir=tmp_path, explicit=True, fresh=True),
+    ):
+        pytest.fail("it went on with a broker that is not trusted")

@@ -58,6 +58,7 @@ def interpolated(text: str) -> Iterator[tuple[str, str | None]]:
 
 def filled_in(value: str) -> str:
     """Return a compose value with its defaults in place, and `x` for what has none."""
+
     def fill(found: re.Match[str]) -> str:
         return "x" if found[2] is None else found[2]
 

@@ -132,6 +132,8 @@ def test_a_broker_s_certificate_is_verified_and_must_be_for_its_host(
     assert config.broker_url == "amqps://me:pw@host//v"
     assert config.broker_use_ssl == {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None, **named}
     assert config.superhero_secret_broker_url == f"amqps://me:pw@host//v{query}"
+    if query:  # else `celery`, which takes BROKER_URL for its own option, would use it as it is
+        assert config.broker_read_url == config.broker_write_url == config.broker_url
     monkeypatch.setenv("BROKER_URL", f"rediss://:pw@host/1{query}")
     config = load()
     assert config.broker_url == "rediss://:pw@host/1"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from superhero.config import Settings
 from superhero.server.limits import Bucket, Client, Gate, Limits, client_address
 
 
@@ -103,6 +107,19 @@ def test_addresses_that_left_are_forgotten_and_those_that_used_something_up_are_
         gate.leave(str(number))
     assert len(gate._addresses) < 2100
     assert not admitted(gate, "greedy").may_create_user()
+
+
+def test_the_limits_of_a_server_are_those_of_the_settings_and_stand_in_the_documentation() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/security.md").read_text(encoding="utf-8")
+    documented = {
+        variable.lower(): int(default.replace(",", ""))
+        for variable, default in re.findall(r"^\| `(MAX_\w+)` \| ([\d,]+\d)", text, re.M)
+    }
+    settings, limits = Settings(), Limits()
+    assert len(documented) == len(fields(limits)) - 1
+    for name, default in documented.items():
+        assert getattr(settings, name) == getattr(limits, name.removeprefix("max_")) == default
+    assert settings.trusted_proxies == limits.trusted_proxies == ()
 
 
 OURS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
