@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from superhero.events import CHANNELS, Event, UserLoggedIn
 from superhero.game import rules
@@ -34,8 +33,7 @@ T = TypeVar("T")
 _GENERATION = 1  # to be raised when the same arguments give other records than before
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """An event, the id its log record has, and when it happened (UTC)."""
 
     record_id: str
