@@ -25,6 +25,7 @@ SUITES = (
     "simulator",
     "simulate",
     "backlog",
+    "loss_window",
     "workers",
     "verifying",
 )
