@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
+from uuid import NAMESPACE_OID, uuid5
 
 from sinks.base import Write
 from superhero.transport.confirmed import RawMessage
@@ -84,4 +85,5 @@ def task_message(channel: str, task_id: str, raws: Sequence[object]) -> RawMessa
 def singly(channel: str, task_id: str, raws: Sequence[object]) -> Iterator[RawMessage]:
     """Yield an ingest task for each record; the same ids whenever the same batch is taken apart."""
     for number, raw in enumerate(raws):
-        yield task_message(channel, f"{task_id}-{number}", [raw])
+        # Hashed, as a record may be given back any number of times and AMQP's ids hold 255 bytes.
+        yield task_message(channel, str(uuid5(NAMESPACE_OID, f"{task_id}-{number}")), [raw])

@@ -39,7 +39,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, redis.RedisError):
         # A key of another type or a value that Redis cannot take stays as it is; all else passes: away,
         # loading, read-only, out of memory.
-        return not (isinstance(error, redis.DataError) or str(error).startswith("WRONGTYPE"))
+        return not (isinstance(error, redis.DataError) or "WRONGTYPE" in str(error))
     return isinstance(error, TransientSinkError)
 
 

@@ -145,7 +145,7 @@ def _look(consumer: Any, turns: _Turns) -> Look | None:
     try:
         with connection:
             ready = sum(_depth(connection, queue) for queue in consumer.app.amqp.queues.consume_from)
-    except connection.connection_errors as error:
+    except (*connection.connection_errors, *connection.channel_errors) as error:
         log.debug("no look at the queues: %s", error)
         return None
     in_hand = len(state.reserved_requests) + len(state.active_requests)

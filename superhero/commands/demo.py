@@ -37,7 +37,8 @@ _DATASETS = ("GAME_META", "GAME_PODIUM", "ATTACKS", "RECORDS")
 
 @click.command(
     epilog="\b\nExamples:\n  superhero demo\n  superhero demo --players 50 --games 20 --workers 2\n"
-    "  superhero demo --broker amqp://me:secret@host:5672// --redis redis://host:6379/0"
+    "  superhero demo --broker amqp://host:5672// --redis redis://host:6379/0\n"
+    "  BROKER_URL=amqp://me:secret@host:5672// superhero demo    a password stays off the command line"
 )
 @click.option("--players", default=10, show_default=True, type=click.IntRange(2, 2000), help="Bots.")
 @click.option("--games", default=10, show_default=True, type=click.IntRange(1), help="Games each bot plays.")

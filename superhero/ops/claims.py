@@ -1,7 +1,8 @@
 """Take an empty Redis database for oneself, safe against others who do the same at the same time.
 
 A claim is a key in database 0 that names a connection, and that connection, kept open. When its holder dies,
-however that comes, the connection is gone: the next one may then empty the database and take it.
+however that comes, the connection is gone: the next one may then empty the database and take it, if the mark
+that the holder made in it is still there. Without it somebody else may have come to use the database.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from superhero.errors import ServiceError
 _DATABASES = range(15, 0, -1)  # 0 is where people keep things
 _TIMEOUT_S = 10.0
 
+MARK = "superhero:claimed-by"
+"""The one key that a claimed database holds from the start."""
+
 
 @contextmanager
 def claimed_database(server_url: str) -> Iterator[str]:
-    """Yield the URL of an empty database on the Redis at `server_url`, emptied and given back afterwards.
+    """Yield the URL of a database, empty but for MARK, on the Redis at `server_url`, emptied and given back afterwards.
 
     Raise ServiceError when Redis does not answer, or none of its databases 1 to 15 is empty and unclaimed.
     """
@@ -63,30 +67,46 @@ def _claim(claims: redis.Redis, server_url: str, holder: str) -> int:
         key, url = _claim_key(database), _with_database(server_url, database)
         if claims.set(key, holder, nx=True):
             if _size(url) == 0:
+                _mark(url, holder)
                 return database
             claims.delete(key)  # somebody's data, though nobody's claim
-        elif _take_over(claims, key, holder):
-            _empty(url)
-            return database
+        elif (dead := _take_over(claims, key, holder)) is not None:
+            if _is_marked(url, dead):
+                _empty(url)
+            if _size(url) == 0:
+                _mark(url, holder)
+                return database
+            claims.delete(key)
     raise ServiceError(
         f"none of the databases 1 to 15 of the Redis at {without_password(server_url)} is empty and unclaimed"
     )
 
 
-def _take_over(claims: redis.Redis, key: str, holder: str) -> bool:
-    """Replace a claim whose holder is no longer connected, unless somebody is faster."""
+def _take_over(claims: redis.Redis, key: str, holder: str) -> str | None:
+    """Replace a claim whose holder is gone and return who that was; None if it lives or others are faster."""
     with claims.pipeline() as step:
         step.watch(key)
         # Looked up after the claim was read: who wrote it was connected before it wrote.
-        if step.get(key) in {client["name"] for client in claims.client_list()}:
-            return False
+        dead = step.get(key)
+        if dead in {client["name"] for client in claims.client_list()}:
+            return None
         step.multi()
         step.set(key, holder)
         try:
             step.execute()
         except redis.WatchError:
-            return False
-    return True
+            return None
+    return str(dead)
+
+
+def _mark(url: str, holder: str) -> None:
+    with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S) as client:
+        client.set(MARK, holder)
+
+
+def _is_marked(url: str, holder: str) -> bool:
+    with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, decode_responses=True) as client:
+        return bool(client.get(MARK) == holder)
 
 
 def _claim_key(database: int) -> str:

@@ -132,7 +132,8 @@ class ConfirmedSender:
 
     @property
     def _errors(self) -> tuple[type[Exception], ...]:
-        own = (OSError, amqp.AMQPError, KombuError)
+        # MessageNacked, which is no AMQPError: the queue is full, or has no leader.
+        own = (OSError, amqp.AMQPError, amqp.exceptions.MessageNacked, KombuError)
         return (*own, *self._connection.connection_errors, *self._connection.channel_errors)
 
     def _send(

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from superhero.errors import ServiceError
-from superhero.ops.claims import claimed_database
+from superhero.ops.claims import MARK, claimed_database
 from superhero.ops.embedded import EmbeddedRedis, free_port
 
 HOLDER = (
@@ -34,9 +34,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
 
 
 def size(url: str) -> int:
-    """Return how many keys a database holds."""
+    """Return how many keys a database holds, the mark of its claim not counted."""
     with redis.Redis.from_url(url) as client:
-        return int(client.dbsize())
+        return int(client.dbsize() - client.exists(MARK))
 
 
 def test_two_claims_at_a_time_are_two_empty_databases(server: EmbeddedRedis) -> None:
@@ -76,6 +76,16 @@ def test_what_a_dead_holder_claimed_is_emptied_and_taken(project_root: Path, ser
     with claimed_database(server.url()) as url:
         assert url == held
         assert size(url) == 0
+
+
+def test_a_dead_holder_s_database_that_somebody_came_to_use_is_left_alone(server: EmbeddedRedis) -> None:
+    with redis.Redis.from_url(server.url(0)) as claims, redis.Redis.from_url(server.url(15)) as client:
+        claims.set("superhero:claim:15", "superhero-died-long-ago")
+        client.set("somebody", "else's")
+        with claimed_database(server.url()) as url:
+            assert url != server.url(15)
+        assert client.get("somebody") == b"else's"
+        client.flushdb()
 
 
 def test_when_all_are_taken_that_is_an_error_without_the_password(server: EmbeddedRedis) -> None:

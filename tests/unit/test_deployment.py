@@ -119,10 +119,10 @@ def test_the_compose_file_asks_for_what_env_example_has_and_for_nothing_else() -
 
 
 def test_no_password_is_written_down() -> None:
-    empty = {name for name, value in env_example().items() if not value}
-    assert empty == {"RABBITMQ_PASSWORD", "REDIS_PASSWORD", "SERVER_SECRET", "FLOWER_BASIC_AUTH"}
+    secrets = {"RABBITMQ_PASSWORD", "REDIS_PASSWORD", "SERVER_SECRET", "FLOWER_BASIC_AUTH"}
+    assert {name for name, value in env_example().items() if not value} >= secrets
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    assert all(default is None for name, default in interpolated(text) if name in empty)
+    assert all(default is None for name, default in interpolated(text) if name in secrets)
 
 
 @pytest.mark.parametrize("name", SERVICES)

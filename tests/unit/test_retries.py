@@ -62,6 +62,10 @@ def failing(times: int, error: Exception) -> Callable[[], None]:
         (redis.ReadOnlyError("a replica"), True),
         (redis.ResponseError("MISCONF cannot save"), True),
         (redis.ResponseError("WRONGTYPE Operation against a key"), False),
+        (
+            redis.ResponseError("Command # 2 (LREM k 0 g) of pipeline caused error: WRONGTYPE Operation"),
+            False,
+        ),
         (redis.DataError("not a value"), False),
         (OSError("driver"), False),
         (ValueError("bug"), False),
