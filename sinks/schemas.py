@@ -75,7 +75,7 @@ class Schema:
 IDENTITY: Mapping[Shape, tuple[Column, ...]] = {
     Shape.STREAM: (Column(RECORD_ID, Type.NAME, "identity: `<producer>:<sequence>`"),),
     Shape.OBJECTS: (
-        Column(OBJECT_KEY, Type.NAME, "identity: the object's key, here the game's token"),
+        Column(OBJECT_KEY, Type.NAME, "identity: the object's key, such as the game's token"),
         Column(OBJECT_ROW, Type.UINT64, "identity: the row's place in its object", "rows from 0"),
     ),
 }
@@ -173,6 +173,40 @@ register(
             Column("enemy_health_prior", Type.UINT64, "the enemy's health before", "points of health"),
             Column("enemy_health_post", Type.UINT64, "the enemy's health after", "points of health"),
             Column("time", Type.TIME, "when it was logged"),
+        ),
+    )
+)
+register(
+    schema(
+        "PLAYERS",
+        Shape.STREAM,
+        "Fact: the rating of every player over time, one row per player and game.",
+        (
+            Column("user_token", Type.NAME, "public id of the player"),
+            _GAME,
+            Column("rank", Type.UINT8, "1 is the winner of the game", "place"),
+            Column("rating_prior", Type.UINT16, "the rating (Elo) before the game", "points"),
+            Column("rating", Type.UINT16, "the rating after it; everybody begins with 1000", "points"),
+            Column("games", Type.UINT64, "how many games the player has played, this one included", "games"),
+            Column("time", Type.TIME, "when it was logged"),
+        ),
+    )
+)
+register(
+    schema(
+        "HEROES",
+        Shape.OBJECTS,
+        "Dimension: the heroes that games are played with, one row per hero and roster.",
+        (
+            Column("roster", Type.NAME, "name of the list of heroes, made of its content"),
+            Column("superhero_id", Type.UINT16, "the hero, as in GAME_META"),
+            Column("name", Type.TEXT, "the hero's name"),
+            *(
+                Column(power, Type.UINT8, f"the hero's {power}; 1 where it is unknown", "points, 1 to 100")
+                for power in ("intelligence", "strength", "durability", "speed", "power", "combat")
+            ),
+            Column("health", Type.UINT64, "what the hero can bear", "points of health"),
+            Column("attack", Type.UINT64, "what an attack of it takes off", "points of health"),
         ),
     )
 )

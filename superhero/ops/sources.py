@@ -11,7 +11,7 @@ from superhero.errors import SettingsError
 READABLE = ("json", "parquet", "delta")
 
 # As in SINKS: white space before a scheme separates, other white space belongs to a folder's name.
-_BETWEEN_URLS = re.compile(r"\s+(?=[a-z][a-z0-9+-]*:)")
+BETWEEN_URLS = re.compile(r"\s+(?=[a-z][a-z0-9+-]*:)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Source:
 
 def source_of(sinks: str) -> Source:
     """Return the first sink among those URLs that can be read here. Raise SettingsError if none can."""
-    for url in _BETWEEN_URLS.split(sinks.strip()):
+    for url in BETWEEN_URLS.split(sinks.strip()):
         kind, _, rest = url.partition(":")
         path = rest.removeprefix("//")
         if kind in READABLE and path and "://" not in rest and (path == rest or path.startswith("/")):

@@ -43,6 +43,7 @@ ANYBODY = Rule(
             "duckdb",
             "orjson",
             "pyarrow",
+            "sqlalchemy",
         }
     ),
 )
