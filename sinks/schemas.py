@@ -1,7 +1,7 @@
 """Schemas of the datasets, in one place: columns, types, units, versions.
 
-Sinks with columns (Parquet, SQL) take theirs from here; `python -m sinks.schemas` prints all as tables. Rules
-by which a schema may change:
+Sinks with columns (Parquet, SQL) take theirs from here, and so does docs/data.md: `python -m sinks.schemas`
+prints it. Rules by which a schema may change:
 
 - A column is added with the version that brought it, `since`; no column is removed, renamed or retyped, so
   that files and tables of every version can be read together and a missing column reads as null.
@@ -227,5 +227,44 @@ register(
     )
 )
 
+_DOCUMENT = """\
+# Data: what the pipeline writes
+
+Made by `python -m sinks.schemas > docs/data.md`; a test holds the two together.
+
+## Where it stands
+
+| sink | a dataset is | a row is known by |
+| --- | --- | --- |
+| `json:` | `<root>/superhero/<DATASET>/*.jsonl`: a file per object, or per producer of a stream; \
+compacted objects in `_compacted/` | the file's name, or `record_id` |
+| `parquet:` | `<root>/superhero/dataset=<DATASET>/date=<YYYY-MM-DD>/*.parquet` | `object_key` and \
+`object_row`, or `record_id` |
+| `delta:` | the table `<root>/superhero_delta/<DATASET>`, partitioned by `date` | the same |
+| `postgresql:`, `mariadb:`, `sqlite:` | a table named like the dataset, in small letters | the same, its \
+primary key |
+
+`superhero query` has a view for each dataset, whichever of the first three it stands in.
+
+## How it may change
+
+A column is added with a schema version, `since`; none is removed, renamed or given another type, so files and
+tables of every version are read together, and a column that was not there yet is null. What a producer sends
+beyond the schema, or what does not fit its column, is not refused: it stands as JSON in `extra`, in JSON
+Lines as a field of its own. What lacks a field that its event must have goes to quarantine.
+
+Numbers that exceed a database's own types stand in `extra` there. Times are in UTC. A game stands whole or
+not at all; rows have no order.
+
+## Datasets
+
+{tables}"""
+
+
+def document() -> str:
+    """Return docs/data.md."""
+    return _DOCUMENT.format(tables=as_markdown())
+
+
 if __name__ == "__main__":
-    print(as_markdown())
+    print(document(), end="")
