@@ -246,6 +246,14 @@ primary key |
 
 `superhero query` has a view for each dataset, whichever of the first three it stands in.
 
+## Compacted JSON Lines
+
+`superhero compact` merges objects' files into segments, named in `<DATASET>/_compacted/manifest.json` with
+their rows, bytes and sha256. A segment is two files: `<name>.jsonl`, the objects' lines as they were, and
+`<name>.keys`, a line per object: key, first byte, bytes. To read a dataset, list its `*.jsonl`, then read the
+manifest, if there is one, then the `.keys` of its segments; take the segments' rows, and of the listed files
+those whose name is none of the keys. What the manifest does not name does not count.
+
 ## How it may change
 
 A column is added with a schema version, `since`; none is removed, renamed or given another type, so files and

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
         "simulate": "Play games without sockets, as fast as it goes.",
         "heroes": "Load heroes from a file or pull them from Super Hero API.",
         "verify": "Tell from a sink what was lost or doubled; exit status 0 when nothing was.",
+        "compact": "Merge the many small files of JSON Lines, while all goes on.",
         "query": "Ask the datasets in SQL: table, CSV or JSON out.",
         "leaderboard": "Rank the players by rating, games won and damage.",
         "game": "Tell how a game went, turn by turn.",

@@ -51,13 +51,18 @@ def files(folder: Path, dataset: str) -> list[Path]:
 
 def rows(path: Path) -> Iterator[Row]:
     """Yield a file's rows; a last line without its end is passed over. Raise ValueError if one is no row."""
-    with path.open(encoding="utf-8", newline="\n") as lines:
+    with path.open("rb") as lines:
         for line in lines:
-            if line.endswith("\n"):
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ValueError(f"{path}: {line!r:.80} is no row")
-                yield row
+            yield from rows_in(line, str(path))
+
+
+def rows_in(lines: bytes, source: str) -> Iterator[Row]:
+    """Yield the rows of whole lines that come from `source`, as `rows` does."""
+    for line in lines.split(b"\n")[:-1]:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError(f"{source}: {line!r:.80} is no row")
+        yield row
 
 
 @dataclass(slots=True)
