@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from superhero.errors import ServiceError, SettingsError
 from superhero.ops.datasets import Row, rows
+from superhero.ops.lakes import DeltaTables, ParquetBucket, ParquetFolder, not_installed
 from superhero.ops.objects import layout_of
 from superhero.ops.sources import BETWEEN_URLS, READABLE, source_of
 
@@ -42,11 +43,17 @@ def open_reader(sinks: str) -> Reader:
     Raise SettingsError if none can. What stands behind a scheme may hold a password and is in no text.
     """
     for url in BETWEEN_URLS.split(sinks.strip()):
-        scheme = url.partition(":")[0]
-        if scheme in READABLE:
-            return _FOLDERS[scheme](source_of(url).folder)
-        if scheme in _DRIVERS:
-            return _Sql(url)
+        scheme, _, rest = url.partition(":")
+        is_bucket = "://" in rest
+        match scheme:
+            case "json":
+                return _JsonLines(source_of(url).folder)
+            case "parquet":
+                return _Lake(ParquetBucket(rest) if is_bucket else ParquetFolder(source_of(url).folder))
+            case "delta":
+                return _Lake(DeltaTables(rest if is_bucket else source_of(url).folder))
+            case "postgresql" | "mariadb" | "sqlite":
+                return _Sql(url)
     known = ", ".join(f"{scheme}:" for scheme in (*READABLE, *_DRIVERS))
     raise SettingsError(f"no sink that can be read is named; known: {known}")
 
@@ -68,36 +75,12 @@ class _JsonLines:
                 raise ServiceError(f"{path} holds what is no row: {error}") from error
 
 
-class _Parquet:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+class _Lake:
+    def __init__(self, lake: ParquetFolder | ParquetBucket | DeltaTables) -> None:
+        self._lake = lake
 
     def rows(self, dataset: str) -> Iterator[Row]:
-        for path in sorted((self._folder / "superhero" / f"dataset={dataset}").rglob("*.parquet")):
-            yield from _rows_of_parquet(str(path))
-
-
-class _Delta:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def rows(self, dataset: str) -> Iterator[Row]:
-        path = self._folder / "superhero_delta" / dataset
-        if not path.is_dir():
-            return
-        try:
-            from deltalake import DeltaTable
-        except ModuleNotFoundError as error:
-            raise _not_installed(error, "delta") from error
-        for file in sorted(DeltaTable(str(path)).file_uris()):
-            yield from _rows_of_parquet(file)
-
-
-_FOLDERS: Mapping[str, Callable[[Path], Reader]] = {
-    "json": _JsonLines,
-    "parquet": _Parquet,
-    "delta": _Delta,
-}
+        return map(as_written, self._lake.cells(dataset))
 
 
 class _Sql:
@@ -111,7 +94,7 @@ class _Sql:
             url = sa.make_url(self._url)
             engine = sa.create_engine(url.set(drivername=_DRIVERS[url.drivername]), hide_parameters=True)
         except ModuleNotFoundError as error:
-            raise _not_installed(error, urlsplit(self._url).scheme) from error
+            raise not_installed(error, urlsplit(self._url).scheme) from error
         try:
             with engine.connect().execution_options(stream_results=True) as connection:
                 table = sa.table(_table_name(dataset))
@@ -152,26 +135,8 @@ def _value(name: str, value: Any) -> Any:
     return value
 
 
-def _rows_of_parquet(path: str) -> Iterator[Row]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError as error:
-        raise _not_installed(error, "parquet") from error
-    try:
-        with pq.ParquetFile(path.removeprefix("file://")) as file:
-            for batch in file.iter_batches(_BATCH):
-                yield from map(as_written, batch.to_pylist())
-    except (pa.ArrowException, OSError) as error:
-        raise ServiceError(f"{path} cannot be read: {error}") from error
-
-
 def _table_name(dataset: str) -> str:
     """Return the table of a dataset, as docs/data.md says."""
     if _PLAIN_TABLE.fullmatch(dataset):
         return dataset.lower()
     return f"{re.sub('[^a-z0-9_]', '_', dataset.lower())[:50]}_{sha256(dataset.encode()).hexdigest()[:8]}"
-
-
-def _not_installed(error: ModuleNotFoundError, extra: str) -> ServiceError:
-    return ServiceError(f"this needs {error.name}, which is not installed: pip install 'superhero[{extra}]'")

@@ -41,6 +41,7 @@ ANYBODY = Rule(
             # Reading what was written; each an extra, imported when it is asked for.
             "deltalake",
             "duckdb",
+            "obstore",
             "orjson",
             "pyarrow",
             "sqlalchemy",
