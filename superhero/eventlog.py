@@ -40,6 +40,15 @@ def log_event(
     logger.handle(record)
 
 
+def as_log_record(event: Event) -> logging.LogRecord:
+    """Return the log record of an event that happens now, its id left to the transport."""
+    added = {"event": event.name, "payload": event.payload()}
+    logger = logging.getLogger(event.channel)
+    return logger.makeRecord(
+        event.channel, logging.INFO, __file__, 0, told(event), (), None, "as_log_record", added
+    )
+
+
 def extra(event: Event, record_id: str) -> Mapping[str, Any]:
     """Return what a record carries beside its text, see superhero.events."""
     return {"event": event.name, "payload": event.payload(), "record_id": record_id}

@@ -34,7 +34,7 @@ class Source:
         return sorted(
             path.name.removeprefix(prefix)
             for path in self.root.iterdir()
-            if path.is_dir() and path.name.startswith(prefix) and not path.name.startswith(("_locks", "."))
+            if path.is_dir() and path.name.startswith(prefix) and not path.name.startswith(".")
         )
 
 
