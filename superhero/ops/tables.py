@@ -22,7 +22,8 @@ Rows = Sequence[tuple[Any, ...]]
 
 _FETCHED_AT_A_TIME = 1000
 _TRIES = 3
-# JSON does not say what a text or number is; the same names mean the same in every dataset.
+_OURS = frozenset({"RECORDS", "ATTACKS", "GAME_META", "GAME_PODIUM", "PLAYERS", "HEROES"})
+# JSON does not say what a text or number is; in our datasets the same name means the same everywhere.
 _TYPES: Mapping[str, str] = {
     **dict.fromkeys(("record_id", "game_token", "user_token", "enemy_token", "roster", "name"), "VARCHAR"),
     **dict.fromkeys(("channel", "level", "logger", "event", "message"), "VARCHAR"),
@@ -119,16 +120,18 @@ class Tables:
         if self._source.kind == "delta":
             return _delta(root / name)
         layout = layout_of(self._source.folder, name)
-        return self._json_lines(layout) if layout.some else None
+        return self._json_lines(layout, _TYPES if name in _OURS else {}) if layout.some else None
 
-    def _json_lines(self, layout: Layout) -> str:
+    def _json_lines(self, layout: Layout, types: Mapping[str, str]) -> str:
         files = ", ".join(_text(str(path)) for path in layout.paths)
         # ignore_errors: a line whose writer is at work, or died.
         options = "format = 'newline_delimited', ignore_errors = true"
         sniffed = self._connection.execute(
             f"DESCRIBE SELECT * FROM read_json([{files}], {options}, sample_size = -1)"
         ).fetchall()
-        columns = ", ".join(f"{_text(name)}: {_text(_type(name, found))}" for name, found, *_ in sniffed)
+        columns = ", ".join(
+            f"{_text(name)}: {_text(types.get(name) or _scalar(found))}" for name, found, *_ in sniffed
+        )
         return f"read_json([{files}], {options}, columns = {{{columns}}})"
 
     def _selected(self, relation: str) -> str:
@@ -195,9 +198,8 @@ def _selected_column(name: str, found: str) -> str:
     return _name(name)
 
 
-def _type(name: str, found: str) -> str:
-    if name in _TYPES:
-        return _TYPES[name]
+def _scalar(found: str) -> str:
+    """Return the type of a column that was found to be of that one."""
     if found.startswith(_NESTED) or found.endswith("]"):
         return "JSON"
     return "TIMESTAMP" if found == "TIMESTAMP WITH TIME ZONE" else found

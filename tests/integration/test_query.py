@@ -155,10 +155,10 @@ def test_a_line_without_its_end_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_dataset_of_anybody_s_is_there_too(tmp_path: Path) -> None:
     with open_sink(f"json:{tmp_path}") as sink:
-        order = {"record_id": "shop:0", "cents": 4200, "paid": True, "lines": [{"sku": "x"}]}
+        order = {"record_id": "shop:0", "cents": 4200, "paid": True, "rank": "high", "lines": [{"sku": "x"}]}
         sink.write([Append("ORDERS", [order]), Put("OTHERS", "k", [{"o'k": 1}])])
-    found = rows("select cents, paid, lines->0->>'sku' as sku from ORDERS", f"json:{tmp_path}")
-    assert found == [{"cents": 4200, "paid": True, "sku": "x"}]
+    found = rows("select cents, paid, rank, lines->0->>'sku' as sku from ORDERS", f"json:{tmp_path}")
+    assert found == [{"cents": 4200, "paid": True, "rank": "high", "sku": "x"}]
 
 
 def test_the_sink_is_the_workers_when_none_is_named(tmp_path: Path) -> None:
