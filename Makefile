@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint types format clean
+.PHONY: help demo test lint types audit format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,9 @@ lint: $(VENV)/.installed-dev ## style
 
 types: $(VENV)/.installed-dev ## types, strict
 	$(BIN)/mypy
+
+audit: $(VENV)/.installed-dev ## known weaknesses of what is installed, where the advisory service answers
+	.ci/audit $(BIN)/pip-audit
 
 format: $(VENV)/.installed-dev ## put the style right
 	$(BIN)/ruff format .

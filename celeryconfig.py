@@ -10,6 +10,9 @@
 | GAME_TTL | 3600 | seconds a finished game's Redis keys live on |
 | VISIBILITY_TIMEOUT | 10 | Redis broker only: seconds until an unacknowledged task is handed out again |
 
+A server's certificate is always verified. A URL may name ssl_ca_certs, ssl_certfile and ssl_keyfile after its
+`?`: paths of PEM files, for a CA that the system does not know and for a certificate of our own.
+
 What is ours and not Celery's begins with `superhero_`; `app.conf` carries it like the rest.
 """
 
@@ -17,12 +20,15 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from celery.exceptions import ImproperlyConfigured
 
+_TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 
 
@@ -42,12 +48,46 @@ def _read(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if urlsplit(text).scheme not in schemes:
-            # The text itself is not shown: it may hold a password.
-            raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in schemes)}")
+        for url in text.split(";"):
+            if urlsplit(url).scheme not in schemes:
+                # The text itself is not shown: it may hold a password.
+                raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in schemes)}")
+            for name, value in _query(url):
+                if name.startswith("ssl_") and name not in _TLS_OPTIONS:
+                    raise ValueError(f"has {name}; of TLS there are {', '.join(_TLS_OPTIONS)}")
+                if name in _TLS_OPTIONS and not Path(value).is_file():
+                    raise ValueError(f"{name} is {value!r}, which is no file")
         return text
 
     return parse
+
+
+def _query(url: str) -> list[tuple[str, str]]:
+    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
+
+
+def _without_tls(urls: str) -> str:
+    """Return the URLs without their TLS options, which kombu would not hand on to py-amqp as they are."""
+    return ";".join(_bare(url) for url in urls.split(";"))
+
+
+def _bare(url: str) -> str:
+    address, _, query = url.partition("?")
+    kept = "&".join(part for part in query.split("&") if not part.startswith("ssl_"))
+    return f"{address}?{kept}" if kept else address
+
+
+def _tls(urls: str) -> dict[str, Any] | None:
+    """Return what makes kombu verify the broker's certificate; None without TLS."""
+    scheme = urlsplit(urls).scheme
+    given = {name: value for url in urls.split(";") for name, value in _query(url) if name in _TLS_OPTIONS}
+    if scheme == "amqps":
+        # server_hostname None: the certificate must be for the host in the URL.
+        own = {name.removeprefix("ssl_"): value for name, value in given.items()}
+        return {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None, **own}
+    if scheme == "rediss":
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True, **given}
+    return None
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -81,16 +121,23 @@ _env = _read(os.environ)
 
 # "secret" in a name makes Celery hide the value from `celery report` and `inspect conf`.
 superhero_secret_sinks: str = _env["SINKS"]
+superhero_secret_broker_url: str = _env["BROKER_URL"]
 superhero_secret_redis_url: str = _env["REDIS_URL"]
 superhero_game_ttl_s: int = _env["GAME_TTL"]
 superhero_channels: tuple[str, ...] = _env["CHANNELS"]
 superhero_broker_is_redis: bool = urlsplit(_env["BROKER_URL"]).scheme.startswith("redis")
 
-broker_url = _env["BROKER_URL"]
+broker_url = _without_tls(_env["BROKER_URL"])
+broker_use_ssl = _tls(_env["BROKER_URL"])
+if broker_url != _env["BROKER_URL"]:
+    # The script `celery` takes BROKER_URL for its option --broker, which outdoes broker_url, but not these.
+    broker_read_url = broker_write_url = broker_url
 broker_connection_retry = True
 broker_connection_retry_on_startup = True
 # None is for ever: a worker that gave up after a long outage would live on without consuming.
 broker_connection_max_retries = None
+# A peer that is silent for twice as long is gone: a cut network does not close a connection.
+broker_heartbeat = 10
 # A quorum queue without a leader answers with a channel error just after the broker came back.
 broker_channel_error_retry = True
 broker_transport_options = (
@@ -130,6 +177,9 @@ worker_prefetch_multiplier = 4
 worker_detect_quorum_queues = True
 worker_hijack_root_logger = False
 worker_cancel_long_running_tasks_on_connection_loss = True
+# A child that was begun while the broker is away is heard of only once it is back. By the default it is then
+# taken for hung after 4 s, and killed, and 5 s go by until that is noticed.
+worker_proc_alive_timeout = 600.0
 # Seconds that a cold shutdown (SIGQUIT) leaves running tasks; a warm one (SIGTERM) waits as long as it takes.
 worker_soft_shutdown_timeout = 3.0
 worker_consumer = "tasks.consumer:Consumer"

@@ -9,7 +9,13 @@ import orjson
 from superhero import messages
 from superhero.errors import ServiceError, SuperheroError
 
-NOT_NOW = (messages.NO_HEROES, messages.STATE_NOT_AVAILABLE, messages.INTERNAL_ERROR)
+NOT_NOW = (
+    messages.NO_HEROES,
+    messages.STATE_NOT_AVAILABLE,
+    messages.INTERNAL_ERROR,
+    messages.TOO_MANY_REQUESTS,
+    messages.TOO_MANY_NEW_USERS,
+)
 _GONE = (messages.UNKNOWN_GAME, messages.NOT_IN_GAME, messages.UNKNOWN_USER)
 
 

@@ -23,11 +23,13 @@ from typing import Any, Literal
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.protocol import State
 
 from superhero import messages
 from superhero.answers import NOT_NOW, Gone, NotNow, game_status, health_of, parsed, text_of
+from superhero.config import without_password
+from superhero.errors import ServiceError
 from superhero.patience import Trouble
 
 End = Literal["completed", "timed out", "lost"]
@@ -45,6 +47,7 @@ CONNECTIONS = 4
 _ANSWER_S = 20.0
 _SILENCE_S = 30.0  # a lobby that says nothing for so long is entered anew, should a word have been lost
 _LOST = (OSError, WebSocketException)
+_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,10 @@ class Outcome:
 
 
 class Bot:
-    """One player; `close` it. `gate` limits how many bots connect at a time, where they share it."""
+    """One player; `close` it. `gate` limits how many bots connect at a time, where they share it.
+
+    `secret` is shown to every server; one that wants another is not tried again.
+    """
 
     def __init__(
         self,
@@ -70,6 +76,7 @@ class Bot:
         *,
         patience_s: float = 300.0,
         as_published: bool = False,
+        secret: str = "",
         gate: AbstractAsyncContextManager[Any] | None = None,
     ) -> None:
         self.name = name
@@ -77,6 +84,7 @@ class Bot:
         self._random = dice.random
         self._patience_s = patience_s
         self._as_published = as_published
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         self._gate = gate or nullcontext()
         self._token = ""
         self._lines: dict[str, ClientConnection] = {}
@@ -229,13 +237,20 @@ class Bot:
                 # Every wait has a deadline of its own, so the client sends no pings.
                 return await connect(
                     f"{self._urls[0]}{path}",
+                    additional_headers=self._headers,
                     compression=None,
                     proxy=None,
                     open_timeout=_ANSWER_S,
                     ping_interval=None,
                     close_timeout=2.0,
                 )
-            except _LOST:
+            except _LOST as error:
+                if isinstance(error, InvalidStatus) and error.response.status_code == _UNAUTHORIZED:
+                    raise ServiceError(
+                        f"{without_password(self._urls[0])} wants "
+                        f"{'another secret than ours' if self._headers else 'a secret and we have none'}: "
+                        "set SERVER_SECRET to the one that the server has"
+                    ) from error
                 self._urls.rotate(-1)
                 raise
 

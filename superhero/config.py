@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from superhero.errors import SettingsError
+
+Network = IPv4Network | IPv6Network
+
+TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+"""What may stand after the `?` of an amqps:// or rediss:// URL: paths of PEM files."""
+
+_PASSWORD = re.compile(r"(?<=://)([^:/?#]*):[^/?#]*@")
+_PASSWORD_IN_QUERY = re.compile(r"([?&]password=)[^&;]*", re.IGNORECASE)
+_SHORTEST_SECRET = 16
+_MOST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set; the variable is the field's name in capitals.
 
-    broker_url          where tasks go: amqp://, amqps://, redis:// or rediss://
-    redis_url           where the live state of the games is: redis:// or rediss://
+    broker_url          where tasks go: amqp://, amqps://, redis:// or rediss://; TLS_OPTIONS after a `?`
+    redis_url           where the live state of the games is: redis:// or rediss://; TLS_OPTIONS after a `?`
     server_host         address the simulator listens on
     server_port         TCP port the simulator listens on, 0 for a free one
     server_url          where bots find the simulator, ws:// or wss://
     lobby_timeout_s     LOBBY_TIMEOUT, seconds a game may wait until it is full
     turn_timeout_s      TURN_TIMEOUT, seconds a player has for a move before it falls
     max_participants    largest game that may be opened
+    server_secret       what bots must show to be let in by the simulator, and show; empty: anybody may
+    trusted_proxies     addresses or networks, separated by commas, of proxies whose X-Forwarded-For counts
+    max_connections     connections that one server process takes
+    max_connections_per_address     of those, from one client address
+    max_requests_per_connection     requests a second on one connection
+    max_requests_per_address        requests a second from one client address
+    max_new_users_per_address       users that one client address may create in an hour
+    spool_dir           folder where `serve` and `simulate` keep what is not confirmed; None: in memory
     output_dir          folder the sinks write to
     sinks               URL of the sink that the workers write to; empty: json:<output_dir>
     superhero_api_token token of Super Hero API, for `heroes pull`
@@ -43,6 +63,14 @@ class Settings:
     lobby_timeout_s: float = 60.0
     turn_timeout_s: float = 15.0
     max_participants: int = 100
+    server_secret: str = field(default="", repr=False)
+    trusted_proxies: tuple[Network, ...] = ()
+    max_connections: int = 20_000
+    max_connections_per_address: int = 10_000
+    max_requests_per_connection: int = 2_000
+    max_requests_per_address: int = 20_000
+    max_new_users_per_address: int = 100_000
+    spool_dir: Path | None = None
     output_dir: Path = Path("var/data")
     sinks: str = field(default="", repr=False)
     superhero_api_token: str = field(default="", repr=False)
@@ -78,12 +106,8 @@ def explicit_services(environ: Mapping[str, str] | None = None) -> bool:
 
 
 def without_password(url: str) -> str:
-    """Return `url` fit for a log or a screen: a password in it is shown as `***`."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    name_and_password, _, address = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{name_and_password.partition(':')[0]}:***@{address}").geturl()
+    """Return `url`, or several, fit for a log or a screen: a password in it is shown as `***`."""
+    return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
@@ -91,6 +115,23 @@ def _url(*schemes: str) -> Callable[[str], str]:
         if urlsplit(text).scheme not in schemes:
             shown = without_password(text)
             raise ValueError(f"{shown!r} must begin with one of {', '.join(s + '://' for s in schemes)}")
+        return text
+
+    return parse
+
+
+def _service(*schemes: str) -> Callable[[str], str]:
+    """Return a parser of a URL, or of several with `;` between, whose TLS options can be used."""
+    parse_url = _url(*schemes)
+
+    def parse(text: str) -> str:
+        for url in text.split(";"):
+            parse_url(url)
+            for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+                if name.startswith("ssl_") and name not in TLS_OPTIONS:
+                    raise ValueError(f"has {name}; of TLS there are {', '.join(TLS_OPTIONS)}")
+                if name in TLS_OPTIONS and not Path(value).is_file():
+                    raise ValueError(f"{name} is {value!r}, which is no file")
         return text
 
     return parse
@@ -125,6 +166,20 @@ def _login(text: str) -> str:
     return text
 
 
+def _secret(text: str) -> str:
+    # It travels in a header; the text itself is not shown.
+    if len(text) < _SHORTEST_SECRET or not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError(f"must be {_SHORTEST_SECRET} or more ASCII characters without a space")
+    return text
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}; write addresses or networks like 10.0.0.0/8, with commas") from error
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -134,14 +189,22 @@ def _is_number(text: str) -> bool:
 
 
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
-    "broker_url": ("BROKER_URL", _url("amqp", "amqps", "redis", "rediss")),
-    "redis_url": ("REDIS_URL", _url("redis", "rediss")),
+    "broker_url": ("BROKER_URL", _service("amqp", "amqps", "redis", "rediss")),
+    "redis_url": ("REDIS_URL", _service("redis", "rediss")),
     "server_host": ("SERVER_HOST", str),
     "server_port": ("SERVER_PORT", _whole(0, 65535)),
     "server_url": ("SERVER_URL", _url("ws", "wss")),
     "lobby_timeout_s": ("LOBBY_TIMEOUT", _seconds),
     "turn_timeout_s": ("TURN_TIMEOUT", _seconds),
     "max_participants": ("MAX_PARTICIPANTS", _whole(2, 255)),
+    "server_secret": ("SERVER_SECRET", _secret),
+    "trusted_proxies": ("TRUSTED_PROXIES", _networks),
+    "max_connections": ("MAX_CONNECTIONS", _whole(1, _MOST)),
+    "max_connections_per_address": ("MAX_CONNECTIONS_PER_ADDRESS", _whole(1, _MOST)),
+    "max_requests_per_connection": ("MAX_REQUESTS_PER_CONNECTION", _whole(1, _MOST)),
+    "max_requests_per_address": ("MAX_REQUESTS_PER_ADDRESS", _whole(1, _MOST)),
+    "max_new_users_per_address": ("MAX_NEW_USERS_PER_ADDRESS", _whole(1, _MOST)),
+    "spool_dir": ("SPOOL_DIR", Path),
     "output_dir": ("OUTPUT_DIR", Path),
     "sinks": ("SINKS", str),
     "superhero_api_token": ("SUPERHERO_API_TOKEN", str),

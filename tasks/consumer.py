@@ -16,9 +16,12 @@ from kombu import compression
 from kombu.exceptions import ContentDisallowed
 from kombu.message import Message
 
+from sinks import open_sink
+from sinks.errors import SinkError
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.topology import DEAD_QUEUE, UNROUTED_QUEUE
 from tasks import quarantine
+from tasks.redis_channel import CarefulChannel
 
 RECONNECT_FIRST_S = 0.2
 RECONNECT_STEP_S = 0.3
@@ -53,7 +56,9 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take no compressed messages: our publisher sends none, and a small one can be a huge one."""
-        super().__init__(*args, **kwargs)
+        _check_sink(kwargs["app"].conf.superhero_secret_sinks)
+        # Mingle waits a second, after every reconnection, for other workers' clocks and revoked tasks.
+        super().__init__(*args, **{**kwargs, "without_mingle": True})
         self.deliveries = 0
         # KeyError is one on kombu's Redis transport; from a message handler it is a malformed message.
         self._lost = tuple(
@@ -100,6 +105,8 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
         def on_error(error: BaseException, seconds: float) -> None:
             log.error("the broker at %s is away, next try in %.1f s: %s", conn.as_uri(), seconds, error)
 
+        if conn.transport.driver_type == "redis":
+            conn.transport.Channel = CarefulChannel
         conn = conn.ensure_connection(
             on_error,
             self.app.conf.broker_connection_max_retries,
@@ -113,6 +120,15 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
 
     def _set_aside(self, message: Message, reason: Reason, error: Exception) -> None:
         quarantine.set_aside(message, reason, sentence(error), self._lost)
+
+
+def _check_sink(url: str) -> None:
+    """Let a worker whose sink cannot be opened not begin: it would take every record for a bad one."""
+    try:
+        open_sink(url).close()
+    except SinkError as error:
+        # SystemExit alone ends a worker with a sentence instead of a traceback.
+        raise SystemExit(f"SINKS cannot be used: {error}") from error
 
 
 def _refuse(body: object) -> bytes:

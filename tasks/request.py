@@ -26,7 +26,7 @@ class IngestRequest(Request):  # type: ignore[misc]  # Celery has no types
         """Raise InvalidTaskError, or whatever else Celery raises, for a message of the wrong shape."""
         super().__init__(message, **options)
         self.acknowledged: bool = False
-        _check(self.id, self._payload)
+        check(self.id, self._payload)
         self._expires = self._eta = None
         self.time_limits = (None, None)
         self._failure = "the task was rejected"
@@ -55,7 +55,8 @@ class IngestRequest(Request):  # type: ignore[misc]  # Celery has no types
         super().reject(requeue=True)
 
 
-def _check(task_id: object, payload: object) -> None:
+def check(task_id: object, payload: object) -> None:
+    """Raise InvalidTaskError for a task that is none of ours: `payload` is its decoded body."""
     if not (isinstance(task_id, str) and task_id):
         raise InvalidTaskError(f"the task's id must be text, not {task_id!r:.100}")
     if not (isinstance(payload, list) and len(payload) == 3):

@@ -37,7 +37,7 @@ def broker_is_redis() -> bool:
 
 def broker_redis() -> redis.Redis:
     """Return this process's client of the Redis that is the broker."""
-    return _redis(os.getpid(), current_app.conf.broker_url)
+    return _redis(os.getpid(), current_app.conf.superhero_secret_broker_url)
 
 
 def game_ttl_s() -> int:
@@ -52,7 +52,7 @@ def _sink(process_id: int) -> Sink:
 
 @cache
 def _sender(process_id: int) -> ConfirmedSender:
-    return ConfirmedSender(current_app.conf.broker_url)
+    return ConfirmedSender(current_app.conf.superhero_secret_broker_url)
 
 
 @cache

@@ -106,5 +106,5 @@ _ROWS: dict[str, Callable[[Outcome], str]] = {
     "in quarantine": lambda outcome: bad(outcome.dead_letters),
     "seconds": lambda outcome: f"{outcome.seconds:.1f}",
     "queue depth, peak": lambda outcome: str(max(_depths(outcome), default=0)),
-    "queue depth, over time": lambda outcome: sparkline(_depths(outcome), 12),
+    "depth over time": lambda outcome: sparkline(_depths(outcome), 10),
 }

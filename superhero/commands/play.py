@@ -83,7 +83,8 @@ def command(
     seed = secrets.randbelow(_MOST_SEEDS) if seed is None else seed
     prefix = f"bot-{seed}" if name_prefix is None else name_prefix
     gate = asyncio.Semaphore(_CONNECTING)
-    addresses = _checked(urls or (from_env().server_url,))
+    settings = from_env()
+    addresses = _checked(urls or (settings.server_url,))
     bots = [
         Bot(
             f"{prefix}-{number}",
@@ -91,6 +92,7 @@ def command(
             random.Random(f"{seed}:{number}"),
             patience_s=patience_s,
             as_published=as_published,
+            secret=settings.server_secret,
             gate=gate,
         )
         for number in range(players)

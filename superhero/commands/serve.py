@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,11 +17,13 @@ from superhero import roster
 from superhero.config import Settings, from_env, without_password
 from superhero.events import CHANNELS
 from superhero.server.app import GameServer, ServerConfig
+from superhero.server.limits import Limits
 from superhero.server.outbox import Settled
 from superhero.server.referee import Restock
 from superhero.transport import CeleryHandler
 
 SETTLE_TIMEOUT_S = 5.0
+_OTHER_FILES = 256
 
 _CONSOLE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -54,13 +57,44 @@ def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bo
         lobby_timeout_s=settings.lobby_timeout_s,
         turn_timeout_s=settings.turn_timeout_s,
         max_participants=settings.max_participants,
+        secret=settings.server_secret,
+        limits=_limits(settings),
     )
+    _allow_connections(config.limits.connections)
     if no_pipeline:
         asyncio.run(_serve(GameServer(config, restock=stock), config.host))
         return
     with _pipeline(settings) as pipeline:
         server = GameServer(config, settle=pipeline.settle, counters=pipeline.counters, restock=stock)
         asyncio.run(_serve(server, config.host))
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        connections=settings.max_connections,
+        connections_per_address=settings.max_connections_per_address,
+        requests_per_connection=settings.max_requests_per_connection,
+        requests_per_address=settings.max_requests_per_address,
+        new_users_per_address=settings.max_new_users_per_address,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _allow_connections(connections: int) -> None:
+    """Let the process open as many files as so many connections need, as far as it may."""
+    needed = connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        _log.warning(
+            "MAX_CONNECTIONS is %d and this process may open %d files: beyond that, connections wait "
+            "unanswered. Raise the limit (ulimit -n) or lower MAX_CONNECTIONS",
+            connections,
+            hard,
+        )
+        needed = hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 class _Pipeline:
@@ -125,7 +159,9 @@ def _log_to_console(level: str) -> None:
 @contextmanager
 def _pipeline(settings: Settings) -> Iterator[_Pipeline]:
     """Send what is logged to the channels to the broker; at the end wait for what is on its way."""
-    handler = CeleryHandler(broker_url=settings.broker_url, level=logging.INFO)
+    handler = CeleryHandler(broker_url=settings.broker_url, level=logging.INFO, spool_dir=settings.spool_dir)
+    if settings.spool_dir is not None:
+        handler.start()  # a dead server may have left something there
     for channel in CHANNELS:
         logging.getLogger(channel).addHandler(handler)
     _log.info("log records go to %s", without_password(settings.broker_url))

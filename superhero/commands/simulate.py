@@ -159,7 +159,8 @@ def _outlet(to: str, patience_s: float) -> Iterator[Put]:
         with lines(sys.stdout.buffer) as put:
             yield put
     elif to == _PIPELINE:
-        handler = CeleryHandler(broker_url=from_env().broker_url)
+        settings = from_env()
+        handler = CeleryHandler(broker_url=settings.broker_url, spool_dir=settings.spool_dir)
         with closing(handler), pipeline(handler, handler, patience_s) as put:
             yield put
     else:

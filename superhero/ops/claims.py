@@ -94,7 +94,10 @@ def _claim_key(database: int) -> str:
 
 
 def _with_database(url: str, database: int) -> str:
-    return urlsplit(url)._replace(path=f"/{database}", query="").geturl()
+    parts = urlsplit(url)
+    # What is said of TLS counts for every database; `?db=` would outdo the path.
+    kept = "&".join(option for option in parts.query.split("&") if not option.startswith("db="))
+    return parts._replace(path=f"/{database}", query=kept).geturl()
 
 
 def _size(url: str) -> int:

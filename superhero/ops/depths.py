@@ -10,6 +10,7 @@ from typing import Self
 
 from kombu import Connection
 
+from superhero.transport.tls import secure_connection
 from superhero.transport.topology import DEAD_NAME, UNROUTED_NAME
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -64,9 +65,9 @@ class DepthCurve:
     def _watch(self) -> None:
         while not self._over.is_set():
             try:
-                with Connection(self._broker_url, connect_timeout=2) as connection:
+                with secure_connection(self._broker_url, connect_timeout=2) as connection:
                     self._sample(connection)
-            except Connection(self._broker_url).connection_errors:
+            except secure_connection(self._broker_url).connection_errors:
                 self._over.wait(self._every_s)  # the broker is away: the curve has a gap there
 
     def _sample(self, connection: Connection) -> None:
@@ -78,5 +79,5 @@ class DepthCurve:
 
 def dead_letters(broker_url: str) -> int:
     """Return how many dead letters stand in quarantine."""
-    with Connection(broker_url, connect_timeout=5) as connection:
+    with secure_connection(broker_url, connect_timeout=5) as connection:
         return depth(connection, DEAD_NAME)

@@ -15,7 +15,6 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import httpx
-from kombu import Connection
 
 from superhero.config import Settings, without_password
 from superhero.errors import ServiceError
@@ -23,12 +22,13 @@ from superhero.events import CHANNELS
 from superhero.ops.embedded import server_binary
 from superhero.ops.rabbitmq import find_server
 from superhero.ops.reach import is_redis, reach
+from superhero.transport.tls import secure_connection
 from superhero.transport.topology import DEAD_NAME, UNROUTED_NAME
 
 State = Literal["ok", "warning", "missing"]
 
 _PACKAGES = ("celery", "kombu", "amqp", "redis", "websockets", "flower", "honcho", "click", "rich", "httpx")
-_SECRETS = {"superhero_api_token", "flower_basic_auth"}
+_SECRETS = {"superhero_api_token", "flower_basic_auth", "server_secret"}
 _LITTLE_SPACE_BYTES = 1 << 30
 _TIMEOUT_S = 3.0
 
@@ -69,15 +69,22 @@ def examine(settings: Settings) -> Report:
 
 def shown_settings(settings: Settings) -> dict[str, str]:
     """Return every setting as text, without passwords and tokens."""
-    return {field.name: _shown(field.name, str(getattr(settings, field.name))) for field in fields(settings)}
+    return {field.name: _shown(field.name, getattr(settings, field.name)) for field in fields(settings)}
 
 
-def _shown(name: str, text: str) -> str:
+def _shown(name: str, value: object) -> str:
+    text = _text(value)
     if name in _SECRETS and text:
         return "***"
     # Several URLs may stand there, and a sink's may carry keys behind its question mark.
     urls = [without_password(part) if "://" in part else part for part in text.split(" ")]
     return " ".join(re.sub(r"\?.*", "?***", url) for url in urls)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _python() -> Check:
@@ -113,7 +120,7 @@ def _broker(url: str) -> Check:
 
 def _queues(url: str) -> Iterator[Check]:
     """Look at our queues; a passive declare of an unknown one closes its channel, so each has its own."""
-    with Connection(url, connect_timeout=_TIMEOUT_S) as connection:
+    with secure_connection(url, connect_timeout=_TIMEOUT_S) as connection:
         for name in (*CHANNELS, UNROUTED_NAME, DEAD_NAME):
             try:
                 with connection.channel() as channel:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 import redis
-from kombu import Connection, Exchange, Queue
+from kombu import Exchange, Queue
 from kombu.transport.redis import Channel as RedisChannel
 
 from superhero.config import without_password
@@ -28,6 +28,7 @@ from superhero.ops.reach import is_redis
 from superhero.transport.confirmed import ConfirmedSender, RawMessage
 from superhero.transport.dead_letters import Letter, absolve
 from superhero.transport.envelope import INGEST_TASK, channel_name
+from superhero.transport.tls import advice, secure_connection
 from superhero.transport.topology import (
     DEAD_NAME,
     DEAD_QUEUE,
@@ -155,17 +156,17 @@ def _opened(broker_url: str) -> Iterator[Iterator[_Held]]:
 
 @contextmanager
 def _translated(broker_url: str) -> Iterator[None]:
-    errors = Connection(broker_url)
+    errors = secure_connection(broker_url)
     try:
         yield
     except (*errors.connection_errors, *errors.channel_errors, redis.RedisError) as error:
-        raise ServiceError(f"the quarantine at {without_password(broker_url)}: {error}") from error
+        raise ServiceError(f"the quarantine at {without_password(broker_url)}: {advice(error)}") from error
 
 
 @contextmanager
 def _on_rabbitmq(broker_url: str) -> Iterator[Iterator[_Held]]:
     options = {"read_timeout": _TIMEOUT_S, "write_timeout": _TIMEOUT_S}
-    connection = Connection(broker_url, connect_timeout=_TIMEOUT_S, transport_options=options)
+    connection = secure_connection(broker_url, connect_timeout=_TIMEOUT_S, transport_options=options)
     # Whatever is not acknowledged when the channel closes goes back to its place.
     with connection, connection.channel() as channel:
         DEAD_QUEUE(channel).declare()

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 import amqp
 import redis
-from kombu import Connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from superhero.errors import TransportError
+from superhero.transport.tls import advice, secure_connection
 
 _REDIS_SCHEMES = {"redis", "rediss"}
 
@@ -44,14 +46,14 @@ def reach(url: str, timeout_s: float = 3.0) -> Answer:
 
 def reach_amqp(url: str, timeout_s: float = 3.0) -> Answer:
     """Log in at an AMQP broker's vhost and out again. Facts: product, version, vhost."""
-    connection = Connection(url, connect_timeout=timeout_s)
     try:
+        connection = secure_connection(url, connect_timeout=timeout_s)
         with connection:
             # `connect` would wait for two seconds before it gives up.
             connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
             properties: Mapping[str, Any] = connection.connection.server_properties
-    except (OSError, amqp.AMQPError) as error:
-        return Answer(error=_sentence(error))
+    except (OSError, amqp.AMQPError, TransportError) as error:
+        return Answer(error=advice(error))
     return Answer(
         facts={
             "product": str(properties.get("product", "?")),
@@ -74,7 +76,7 @@ def reach_redis(url: str, timeout_s: float = 3.0) -> Answer:
             client.ping()
             told: Mapping[str, Any] = client.info()
     except (redis.RedisError, OSError) as error:
-        return Answer(error=_sentence(error))
+        return Answer(error=advice(error))
     product = "valkey" if "valkey_version" in told else "redis"
     return Answer(
         facts={
@@ -84,7 +86,3 @@ def reach_redis(url: str, timeout_s: float = 3.0) -> Answer:
             "appendonly": "yes" if str(told.get("aof_enabled")) == "1" else "no",
         }
     )
-
-
-def _sentence(error: BaseException) -> str:
-    return str(error).strip() or type(error).__name__

@@ -140,6 +140,8 @@ class PipelineRun:
             "OUTPUT_DIR": str(self.output_dir),
             "SINKS": "",
             "CHANNELS": "",
+            "SERVER_SECRET": "",
+            "SPOOL_DIR": "",
         }
         return self._processes.start(name, argv, env, self.log_dir / f"{name}.log", project_root())
 

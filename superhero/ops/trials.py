@@ -80,8 +80,8 @@ _TRIALS: Mapping[str, tuple[_Trial, ...]] = {
     "single-worker": (_Trial("one worker"),),
     "many-workers": (_Trial("many workers"),),
     "dead-workers": (
-        _Trial("workers killed, back later", workers_killed=True, workers_after=True),
-        _Trial("no worker ever lived", workers_before=False, workers_after=True),
+        _Trial("killed, back", workers_killed=True, workers_after=True),
+        _Trial("none before", workers_before=False, workers_after=True),
     ),
 }
 

@@ -7,6 +7,7 @@ safe. Games are not its own: they go on wherever their players connect next.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from superhero import messages
 from superhero.errors import ServiceError, StoreError
 from superhero.identity import new_server_id
 from superhero.server.deadlines import watch_deadlines
+from superhero.server.entrance import Entrance, Visitor
+from superhero.server.limits import Gate, Limits
 from superhero.server.lobbies import Lobbies
 from superhero.server.outbox import Outbox, Settle, Settled
 from superhero.server.referee import Referee, Restock
@@ -51,6 +54,8 @@ class ServerConfig:
     lobby_timeout_s: float = 60.0
     turn_timeout_s: float = 15.0
     max_participants: int = 100
+    secret: str = field(default="", repr=False)
+    limits: Limits = field(default_factory=Limits)
 
 
 class GameServer:
@@ -75,6 +80,7 @@ class GameServer:
         self._config = config
         self._counters = counters
         self._stopping = asyncio.Event()
+        self._entrance = Entrance(Gate(config.limits, time.monotonic), config.secret)
         self._store = Store(config.redis_url, self.id)
         self._outbox = Outbox(self._store, settle)
         self._referee = Referee(
@@ -121,6 +127,7 @@ class GameServer:
                 self._config.host,
                 self._config.port,
                 process_request=self._on_http,
+                create_connection=self._entrance.visitor,
                 server_header=None,
                 compression=None,
                 open_timeout=OPEN_TIMEOUT_S,
@@ -142,30 +149,34 @@ class GameServer:
         """Answer what is no WebSocket of ours; None lets the session begin."""
         path = _path(request)
         if path == HEALTH:
-            return await self._health(connection)
+            return await self._health(connection, tell_all=self._entrance.knows_secret(request))
         if self._stopping.is_set():
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping.\n")
         if not self._sessions.knows(path):
             return connection.respond(HTTPStatus.NOT_FOUND, "Nothing is here; API v1 begins with /api/v1/.\n")
-        return None
+        return self._entrance.refusal(connection, request)
 
     async def _session(self, connection: ServerConnection) -> None:
-        if connection.request is not None:
-            await self._sessions.serve(connection, _path(connection.request))
+        if isinstance(connection, Visitor) and connection.client and connection.request:
+            await self._sessions.serve(connection, _path(connection.request), connection.client)
 
-    async def _health(self, connection: ServerConnection) -> Response:
-        report: dict[str, Any] = {
-            "status": "ok",
-            "server": self.id,
-            "transport": self._counters(),
-            "games": {**self._referee.counts, "lobby_connections": len(self._lobbies)},
-        }
+    async def _health(self, connection: ServerConnection, *, tell_all: bool) -> Response:
+        """Say whether the server is well; to one who knows the secret, if there is one, also what it did."""
+        report: dict[str, Any] = {"status": "ok"}
+        if tell_all:
+            report |= {
+                "server": self.id,
+                "transport": self._counters(),
+                "games": {**self._referee.counts, "lobby_connections": len(self._lobbies)},
+                "refused": self._entrance.refused,
+            }
         status = HTTPStatus.OK
         try:
             await self._store.ping()
         except StoreError as error:
             status = HTTPStatus.SERVICE_UNAVAILABLE
-            report |= {"status": "unavailable", "reason": str(error)}
+            report["status"] = "unavailable"
+            report["reason"] = str(error) if tell_all else "Redis does not answer"
         response = connection.respond(status, messages.encode(report).decode())
         del response.headers["Content-Type"]
         response.headers["Content-Type"] = "application/json"

@@ -51,10 +51,13 @@ class Referee:
         self._random = random.SystemRandom()
         self.counts: Counter[str] = Counter()
 
-    async def login(self, request: messages.Login) -> dict[str, Any]:
-        """Give a user its token."""
+    async def login(self, request: messages.Login, may_create: Callable[[], bool]) -> dict[str, Any]:
+        """Give a user its token; `may_create` is asked whether one unknown so far may be created."""
         with self._outbox.doubts():
-            token, created, record = await self._store.login(request.user)
+            login = await self._store.login(request.user, may_create)
+        if login is None:
+            raise BadRequest(messages.TOO_MANY_NEW_USERS)
+        token, created, record = login
         self._outbox.log([record])
         self.counts[record.event.name] += 1
         return messages.logged_in(token, created)

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from superhero import messages
 from superhero.errors import BadRequest, RuleViolation, StoreError
+from superhero.server.limits import Client
 from superhero.server.lobbies import Lobbies, Seat
 from superhero.server.referee import Referee
 
@@ -33,7 +34,7 @@ _COMPLAIN_EVERY_S = 1.0
 
 _log = logging.getLogger(__name__)
 
-_Endpoint = Callable[[bytes], Awaitable[dict[str, Any]]]
+_Endpoint = Callable[[bytes, Client], Awaitable[dict[str, Any]]]
 
 
 class Sessions:
@@ -42,10 +43,12 @@ class Sessions:
     def __init__(self, referee: Referee, lobbies: Lobbies, max_participants: int) -> None:
         self._lobbies = lobbies
         self._endpoints: Mapping[str, _Endpoint] = {
-            LOGIN: lambda message: referee.login(messages.parse_login(message)),
-            FIND: lambda message: referee.find(messages.parse_find(message, max_participants)),
-            HERO: lambda message: referee.hero(messages.parse_hero(message)),
-            ACTION: lambda message: referee.act(messages.parse_action(message)),
+            LOGIN: lambda message, client: referee.login(
+                messages.parse_login(message), client.may_create_user
+            ),
+            FIND: lambda message, _: referee.find(messages.parse_find(message, max_participants)),
+            HERO: lambda message, _: referee.hero(messages.parse_hero(message)),
+            ACTION: lambda message, _: referee.act(messages.parse_action(message)),
         }
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -64,34 +67,35 @@ class Sessions:
         except TimeoutError:
             _log.warning("%d requests are left without an answer", self._under_way)
 
-    async def serve(self, connection: ServerConnection, path: str) -> None:
+    async def serve(self, connection: ServerConnection, path: str, client: Client) -> None:
         """Serve a connection to a path of API v1 until it is closed."""
         try:
             if path == LOBBY:
-                await self._serve_lobby(connection)
+                await self._serve_lobby(connection, client)
             else:
-                await self._serve_requests(connection, self._endpoints[path])
+                await self._serve_requests(connection, self._endpoints[path], client)
         except ConnectionClosed as closed:
             _log.debug("a connection to %s is closed: %s", path, closed)
 
-    async def _serve_requests(self, connection: ServerConnection, endpoint: _Endpoint) -> None:
+    async def _serve_requests(
+        self, connection: ServerConnection, endpoint: _Endpoint, client: Client
+    ) -> None:
         while True:
-            # Bytes: what is not UTF-8 is answered like all else that is not JSON.
-            message = await connection.recv(decode=False)
+            message = await _next_message(connection, client)
             with self._counted():
                 try:
-                    answer = await endpoint(message)
+                    answer = await endpoint(message, client)
                 except Exception as error:
                     answer = self._refusal(error)
                 await _send(connection, answer)
 
-    async def _serve_lobby(self, connection: ServerConnection) -> None:
+    async def _serve_lobby(self, connection: ServerConnection, client: Client) -> None:
         """Serve one game after another; who stays after a game without asking for another is sent away."""
         patience_s: float | None = None
         while True:
             try:
                 async with asyncio.timeout(patience_s):
-                    message = await connection.recv(decode=False)
+                    message = await _next_message(connection, client)
             except TimeoutError:
                 return
             try:
@@ -100,7 +104,7 @@ class Sessions:
                 await _send(connection, self._refusal(error))
                 continue
             try:
-                await _watch(connection, seat)
+                await _watch(connection, seat, client)
             finally:
                 await self._lobbies.leave(seat)
             patience_s = LEAVE_S
@@ -135,12 +139,24 @@ class Sessions:
                 self._idle.set()
 
 
-async def _watch(connection: ServerConnection, seat: Seat) -> None:
+async def _next_message(connection: ServerConnection, client: Client) -> bytes:
+    """Return the next message within the limits. What is over them is refused, and not read any faster."""
+    while True:
+        # Bytes: what is not UTF-8 is answered like all else that is not JSON.
+        message = await connection.recv(decode=False)
+        wait_s = client.wait_s()
+        if not wait_s:
+            return message
+        await _send(connection, messages.refused(messages.TOO_MANY_REQUESTS))
+        await asyncio.sleep(wait_s)
+
+
+async def _watch(connection: ServerConnection, seat: Seat, client: Client) -> None:
     """Wait until there is nothing more to tell. Whatever the client says meanwhile is refused."""
     ended = asyncio.ensure_future(seat.ended.wait())
     try:
         while not seat.ended.is_set():
-            received = asyncio.ensure_future(connection.recv(decode=False))
+            received = asyncio.ensure_future(_next_message(connection, client))
             try:
                 await asyncio.wait({received, ended}, return_when=asyncio.FIRST_COMPLETED)
             finally:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from types import TracebackType
@@ -84,10 +84,17 @@ class Store:
         """Return if Redis answers, else raise StoreError."""
         await self._call("PING")
 
-    async def login(self, name: str) -> tuple[str, bool, Record]:
-        """Return a user's token, whether it was made up now, and the record of the login."""
+    async def login(
+        self, name: str, may_create: Callable[[], bool] = lambda: True
+    ) -> tuple[str, bool, Record] | None:
+        """Return a user's token, whether it was made up now, and the record of the login.
+
+        `may_create` is asked when there is no such user; None when it says no.
+        """
         while True:
             known = await self._call("HGET", keys.users(), name)
+            if known is None and not may_create():
+                return None
             token = known or new_user_token()
             event = UserLoggedIn(public_id(token), created=known is None)
             moment = time.time()

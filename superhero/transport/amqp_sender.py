@@ -14,13 +14,13 @@ from typing import Any
 
 import amqp
 from amqp.exceptions import PreconditionFailed
-from kombu import Connection
 
 from superhero.errors import BrokerUnavailable, TopologyMismatch
 from superhero.transport import topology
 from superhero.transport.envelope import task_body, task_headers
 from superhero.transport.leases import Lease
 from superhero.transport.sender import Outcome
+from superhero.transport.tls import advice, secure_connection
 
 _HEARTBEAT_S = 10
 _CONNECT_TIMEOUT_S = 5
@@ -34,11 +34,9 @@ class AmqpSender:
     """One AMQP connection and channel. Publishes persistent and mandatory messages to `superhero`."""
 
     def __init__(self, broker_url: str, tls: Mapping[str, Any] | None = None) -> None:
-        # server_hostname None: the certificate must be for the host in the URL.
-        secure = {"server_hostname": None, **(tls or {})} if broker_url.startswith("amqps") else False
-        self._kombu = Connection(
+        self._kombu = secure_connection(
             broker_url,
-            ssl=secure,
+            tls,
             heartbeat=_HEARTBEAT_S,
             connect_timeout=_CONNECT_TIMEOUT_S,
             transport_options={
@@ -130,7 +128,8 @@ class AmqpSender:
         transport: Any = getattr(self._amqp, "_transport", None)
         self._amqp = None
         if transport is not None and transport.sock is not None:
-            os.close(transport.sock.detach())
+            with suppress(OSError):  # closed by the parent just then
+                os.close(transport.sock.detach())
             transport.sock = None
 
     def _forget(self) -> None:
@@ -187,7 +186,7 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except _ERRORS as error:
-        raise BrokerUnavailable(f"{what}: {error or type(error).__name__}") from error
+        raise BrokerUnavailable(f"{what}: {advice(error)}") from error
 
 
 def _message(lease: Lease) -> amqp.Message:

@@ -81,12 +81,13 @@ class MemoryBuffer:
 
     def put(self, channel: str, record_id: str, encoded: bytes) -> bool:
         """Keep a record; False when there is no room."""
+        size = len(encoded)
         with self._write_lock:
-            if len(self) >= self._max_records or self.size_bytes + len(encoded) > self._max_bytes:
+            put, put_bytes = self._put, self._put_bytes + size
+            if put - self._done >= self._max_records or put_bytes - self._done_bytes > self._max_bytes:
                 return False
-            self._incoming.append((channel, self._put, record_id, encoded))
-            self._put += 1
-            self._put_bytes += len(encoded)
+            self._incoming.append((channel, put, record_id, encoded))
+            self._put, self._put_bytes = put + 1, put_bytes
         return True
 
     def lease(

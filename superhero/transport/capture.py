@@ -59,7 +59,7 @@ class Capture:
             "logger": record.name,
             "event": event if event is None or type(event) is str else str(event),
             "message": _text(record, formatter),
-            "payload": payload if payload is None or isinstance(payload, Mapping) else {"value": payload},
+            "payload": payload if type(payload) is dict else _mapping(payload),
         }
         try:
             encoded = encode_fields(fields)
@@ -105,6 +105,10 @@ def own_record_id(record: logging.LogRecord) -> str | None:
     """Return the id that the record brings itself, if it brings a valid one."""
     record_id = record.__dict__.get("record_id")
     return record_id if is_record_id(record_id) else None
+
+
+def _mapping(payload: object) -> Mapping[str, Any] | None:
+    return payload if payload is None or isinstance(payload, Mapping) else {"value": payload}
 
 
 def _text(record: logging.LogRecord, formatter: logging.Formatter | None) -> str:

@@ -11,11 +11,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import amqp
-from kombu import Connection, Exchange, Queue
+from kombu import Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.message import Message
 
 from superhero.errors import BrokerUnavailable
+from superhero.transport.tls import secure_connection
 
 _TIMEOUT_S = 10.0
 _PERSISTENT = 2
@@ -88,7 +89,7 @@ class ConfirmedSender:
         self._lock = threading.Lock()
         self._channel: Any = None
         self._declared: set[Exchange | Queue] = set()
-        self._connection = Connection(
+        self._connection = secure_connection(
             broker_url, connect_timeout=timeout_s, transport_options=_transport_options(broker_url, timeout_s)
         )
 

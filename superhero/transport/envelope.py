@@ -19,6 +19,8 @@ import orjson
 VERSION = 1
 INGEST_TASK = "superhero.ingest"
 
+_BEFORE_ID = b'{"v":%d,"id":"' % VERSION
+_BEFORE_CHANNEL = b'","channel":"'
 _NOT_IN_A_CHANNEL = re.compile(r"[^A-Za-z0-9_.-]")
 _RECORD_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}:(0|[1-9][0-9]{0,18})")
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
@@ -105,13 +107,14 @@ def encode_fields(fields: dict[str, Any]) -> bytes:
 
 def with_id(record_id: str, fields: bytes) -> bytes:
     """Return the whole encoded envelope, made of its id and what `encode_fields` returned."""
-    return b'{"v":%d,"id":"%b",%b' % (VERSION, record_id.encode("ascii"), fields[1:])
+    return b"".join((_BEFORE_ID, record_id.encode("ascii"), b'",', fields[1:]))
 
 
 def address(encoded: bytes) -> tuple[str, str]:
     """Return (record id, channel) of an envelope that `with_id` made, without parsing it."""
-    parts = encoded.split(b'"', 10)
-    return parts[5].decode("ascii"), parts[9].decode("ascii")
+    end = encoded.index(b'"', len(_BEFORE_ID))
+    begin = end + len(_BEFORE_CHANNEL)
+    return encoded[len(_BEFORE_ID) : end].decode(), encoded[begin : encoded.index(b'"', begin)].decode()
 
 
 def is_record_id(text: object) -> bool:

@@ -112,15 +112,11 @@ class CeleryHandler(logging.Handler):
             outlet = self._outlet
             if outlet is None or self._closed:
                 outlet = self._open_outlet()
-            captured = (
-                channel,
-                self._capture.fields(record, channel, self.formatter),
-                own_record_id(record),
-            )
+            fields = self._capture.fields(record, channel, self.formatter)
             if outlet is None:
-                self._early.append(captured)
+                self._early.append((channel, fields, own_record_id(record)))
             else:
-                outlet.put(*captured)
+                outlet.put(channel, fields, own_record_id(record))
         except Exception:
             self.handleError(record)
 

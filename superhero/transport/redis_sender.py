@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from kombu import Connection, Producer
+from kombu import Producer
 
 from superhero.errors import BrokerUnavailable
 from superhero.transport import topology
 from superhero.transport.envelope import task_body, task_headers
 from superhero.transport.leases import Lease
 from superhero.transport.sender import Outcome
+from superhero.transport.tls import advice, secure_connection
 
 _TIMEOUT_S = 5
-_TLS_NAMES = {"ca_certs": "ssl_ca_certs", "certfile": "ssl_certfile", "keyfile": "ssl_keyfile"}
+_parents_pools: list[Any] = []
+"""Kept in a forked child, so that no finalizer closes them."""
 
 
 class RedisSender:
     """One connection to Redis. What Redis promises of a command that returned is all there is."""
 
     def __init__(self, broker_url: str, tls: Mapping[str, Any] | None = None) -> None:
-        self._kombu = Connection(
+        self._kombu = secure_connection(
             broker_url,
-            ssl=_tls(tls) if broker_url.startswith("rediss") else False,
+            tls,
             connect_timeout=_TIMEOUT_S,
             transport_options={"socket_timeout": _TIMEOUT_S, "socket_connect_timeout": _TIMEOUT_S},
         )
@@ -81,7 +82,15 @@ class RedisSender:
         self._forget()
 
     def abandon(self) -> None:
-        """Do nothing but forget: redis-py itself leaves a parent's connection alone in a child."""
+        """Take the parent's connection pools out of kombu's channels.
+
+        In a child of multiprocessing kombu would disconnect them, and to do so wait for ever for a lock that
+        the publisher's thread held when the process was forked.
+        """
+        transport: Any = self._kombu._transport
+        for channel in () if transport is None else (*transport.channels, *transport._avail_channels):
+            _parents_pools.append((channel._pool, channel._async_pool))
+            channel._pool = channel._async_pool = None
         self._forget()
 
     def _forget(self) -> None:
@@ -94,10 +103,4 @@ class RedisSender:
         try:
             yield
         except (*self._kombu.connection_errors, *self._kombu.channel_errors) as error:
-            raise BrokerUnavailable(f"{what}: {error or type(error).__name__}") from error
-
-
-def _tls(tls: Mapping[str, Any] | None) -> dict[str, Any]:
-    # Left to itself kombu takes any certificate; what stands in the URL's query still comes first.
-    options = {_TLS_NAMES[name]: path for name, path in (tls or {}).items()}
-    return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True, **options}
+            raise BrokerUnavailable(f"{what}: {advice(error)}") from error

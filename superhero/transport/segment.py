@@ -3,8 +3,9 @@
     NNNNNNNN.log    frame*     frame = magic (4 bytes) · CRC-32 (4) · length (4) · the encoded record
     NNNNNNNN.done   entry*     entry = CRC-32 (4) · count (4) · where confirmed frames begin (4 each)
 
-Numbers are little-endian; a CRC covers all that follows it. A frame is written with one system call, into the
-kernel's page cache: it is safe from the end of the process at once, from a power cut after `sync`.
+Numbers are little-endian; a frame's CRC covers the record, an entry's all that follows it. A frame is written
+with one system call, into the kernel's page cache: it is safe from the end of the process at once, from a
+power cut after `sync`.
 
 A damaged frame is left out, and reading goes on at the next magic: its bytes never occur in JSON text. A
 damaged journal entry ends the journal; what it would have said is sent once more, under the same ids.
@@ -25,8 +26,9 @@ from zlib import crc32
 _MAGIC = b"\x00SH\x01"
 _FRAME = struct.Struct("<4sII")
 _ENTRY = struct.Struct("<II")
-_LENGTH = struct.Struct("<I")
 _BLOCK_BYTES = 256 * 1024
+STRIDE = 1 << 32
+"""A position is the number of a segment times this, plus the place in it."""
 _MODE = 0o600
 
 
@@ -75,29 +77,29 @@ class Segment:
         return self.sealed and self.done >= self.count
 
     def append(self, encoded: bytes) -> int:
-        """Append a record and return where its frame begins. Raise OSError, and keep nothing, if it fails."""
-        length = _LENGTH.pack(len(encoded))
-        frame = b"".join((_MAGIC, crc32(encoded, crc32(length)).to_bytes(4, "little"), length, encoded))
-        place = self.end
+        """Append a record; return how many bytes it takes. Raise OSError, and keep nothing, if that fails."""
+        frame = _FRAME.pack(_MAGIC, crc32(encoded), len(encoded)) + encoded
+        size = len(frame)
         # At the known end, and not by O_APPEND: what a full disk took of a frame is written over.
-        if os.pwrite(self._fd, frame, place) != len(frame):
+        if os.pwrite(self._fd, frame, self.end) != size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-        self.end = place + len(frame)
+        self.end += size
         self.count += 1
-        return place
+        return size
 
     def read(self) -> tuple[list[tuple[int, bytes]], int]:
-        """Return the next records, (where, encoded), and how many damaged stretches were passed over."""
+        """Return the next records, (position, encoded), and how many damaged stretches were passed over."""
         end, start = self.end, self.read_at
         left = end - start
         block = self._block(start, left)
         if len(block) < min(_BLOCK_BYTES, left):  # the file is shorter than it was
             left = len(block)
-        records, corrupt, used = _parse(block, left)
+        first = self.number * STRIDE
+        records, corrupt, used = _parse(block, left, first + start)
         self.read_at = end if left == len(block) else start + used
-        return [
-            (start + at, encoded) for at, encoded in records if start + at not in self._done_before
-        ], corrupt
+        if self._done_before:
+            records = [record for record in records if record[0] - first not in self._done_before]
+        return records, corrupt
 
     def scan(self) -> Found:
         """Read a segment that another process left, to see what is in it; `read` starts anew afterwards."""
@@ -175,11 +177,11 @@ def _close(fd: int) -> int:
     return -1
 
 
-def _parse(block: bytes, left: int) -> tuple[list[tuple[int, bytes]], int, int]:
-    """Return (where, encoded) of each whole frame, how many stretches were damaged, and the bytes used up.
+def _parse(block: bytes, left: int, position: int) -> tuple[list[tuple[int, bytes]], int, int]:
+    """Return (position, encoded) of each whole frame, how many stretches were damaged, and the bytes used up.
 
-    `left` is how many bytes the file has from the block's beginning: a frame that ends beyond the block and
-    within those is whole in the next one; one that ends beyond those is damaged.
+    `position` is the block's own, `left` how many bytes the file has from there: a frame that ends beyond the
+    block and within those is whole in the next one; one that ends beyond those is damaged.
     """
     records: list[tuple[int, bytes]] = []
     at = corrupt = 0
@@ -193,8 +195,8 @@ def _parse(block: bytes, left: int) -> tuple[list[tuple[int, bytes]], int, int]:
             if end > size:
                 return records, corrupt, at
             encoded = block[begin:end]
-            if crc32(encoded, crc32(block[at + 8 : begin])) == crc:
-                records.append((at, encoded))
+            if crc32(encoded) == crc:
+                records.append((position + at, encoded))
                 at = end
                 continue
         corrupt += 1

@@ -1,7 +1,6 @@
 """The segments of a spool, ours and those that dead processes left: written, read in order, and deleted.
 
-A position is the number of a segment times 2**32, plus the place in it. Adopted segments have negative
-numbers, so that their records are older than any of our own.
+Adopted segments have negative numbers, so that their records are older than any of our own.
 
 `append` takes the write lock of its caller, `Spool`, everything else its read lock; the two never share more
 than a segment's end and the queues here, of which each operation is atomic. `sync` may come from anywhere.
@@ -16,10 +15,9 @@ from itertools import groupby
 from pathlib import Path
 
 from superhero.errors import SpoolError
-from superhero.transport.segment import Segment
+from superhero.transport.segment import STRIDE, Segment
 from superhero.transport.spool_folder import Folder, prepare
 
-STRIDE = 1 << 32
 _FIRST_ADOPTED = -(1 << 30)
 
 
@@ -60,12 +58,10 @@ class Shelf:
             segment = self._head
             if segment is None or segment.end >= self._segment_bytes:
                 segment = self._new_head()
-            before = segment.end
-            segment.append(encoded)
+            self._appended_bytes += segment.append(encoded)
         except OSError as error:
             self._note("written", error)
             return False
-        self._appended_bytes += segment.end - before
         return True
 
     def read(self) -> list[tuple[int, bytes]] | None:
@@ -77,8 +73,7 @@ class Shelf:
             if not segment.exhausted:
                 records = self._read(segment)
                 if records:
-                    base = segment.number * STRIDE
-                    return [(base + place, encoded) for place, encoded in records]
+                    return records
             if not sealed:
                 return None
             if self._unread and self._unread[0] is segment and segment.exhausted:
@@ -151,19 +146,24 @@ class Shelf:
         self._delete_finished()
         with self._sync_lock:
             folders = {folder for _, folder in self._all.values()}
-            self.abandon()
+            for segment, _ in self._all.values():
+                segment.close()
+            for folder in folders:
+                folder.close()
             if self._folder is not None and self._folder not in folders:
                 self._folder.remove()
             self._all.clear()
             self._head = self._folder = None
 
     def abandon(self) -> None:
-        """Close the files alone. In a forked child the locks stay with the parent nevertheless."""
-        for segment, folder in list(self._all.values()):
-            segment.close()
-            folder.close()
-        if self._folder is not None:
-            self._folder.close()
+        """In a forked child: let go of the locks, which stay with the parent, so that its heir need not wait.
+
+        Takes no lock of a thread, as one that does not live here may hold it, and leaves other descriptors
+        open: the parent may have been about to close one and its number may be another file's by now.
+        """
+        for folder in {folder for _, folder in list(self._all.values())} | {self._folder}:
+            if folder is not None:
+                folder.close()
 
     def _new_head(self) -> Segment:
         if self._folder is None or not self._folder.path.is_dir():

@@ -150,7 +150,7 @@ class Spool:
             self._shelf.close()
 
     def abandon(self) -> None:
-        """In a forked child: close what the parent has open. Its locks stay with it."""
+        """In a forked child: let go of the folders, which stay locked by the parent."""
         self._shelf.abandon()
 
     def __len__(self) -> int:

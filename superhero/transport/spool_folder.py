@@ -80,16 +80,11 @@ class Folder:
     @classmethod
     def _take(cls, path: Path) -> Self | None:
         fd = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
+        # BlockingIOError: its owner lives. FileNotFoundError: its owner emptied and removed it just now.
+        with suppress(BlockingIOError, FileNotFoundError):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Who held it before may have emptied and removed it between our open and our lock.
             if os.fstat(fd).st_ino == (path / _LOCK).stat().st_ino:
                 return cls(path, fd)
-        except BlockingIOError:
-            pass  # its owner lives
-        except BaseException:
-            os.close(fd)
-            raise
         os.close(fd)
         return None
 

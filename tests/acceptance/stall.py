@@ -1,7 +1,7 @@
 """Makes a worker live on without consuming, once: given to it with `-I stall`.
 
-STALL=deaf takes the broker's socket out of the event loop, STALL=hung lets its thread hang. The folder in
-STALL_FOLDER remembers that it was done.
+STALL=silent ends its consumers without a word, STALL=hung lets its thread hang. The folder in STALL_FOLDER
+remembers that it was done.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ def stall(sender: Any, **_: Any) -> None:
     done = Path(os.environ["STALL_FOLDER"]) / "stalled"
     if done.exists():
         return
+    sender.hub.call_soon(_break, sender, done)
+
+
+def _break(consumer: Any, done: Path) -> None:
+    if os.environ["STALL"] == "silent":
+        consumer.task_consumer.cancel()
     done.touch()
-    if os.environ["STALL"] == "deaf":
-        sender.hub.call_soon(sender.hub.remove, sender.connection.connection.sock)
-    else:
-        sender.hub.call_soon(time.sleep, 3600)
+    if os.environ["STALL"] == "hung":
+        time.sleep(3600)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from superhero.chaos.faults import FAULTS
 from superhero.ops.processes import superhero_argv
@@ -17,7 +20,7 @@ from superhero.ops.rabbitmq import find_server
 pytestmark = [pytest.mark.acceptance, pytest.mark.rabbitmq]
 
 ON_A_CLUSTER = [fault.name for fault in FAULTS.values() if fault.clustered]
-ON_A_NODE = [fault.name for fault in FAULTS.values() if not fault.clustered]
+ON_A_NODE = [fault.name for fault in FAULTS.values() if not (fault.clustered or fault.needs_sql)]
 SMALL = ("--records", "50", "--rate", "50", "--hold", "0.4")
 
 
@@ -74,6 +77,33 @@ def test_faults_drawn_by_chance_are_borne_too(project_root: Path, tmp_path: Path
     status, told = _chaos(project_root, tmp_path, *names, *SMALL, *chance, "--no-vanilla")
     assert (status, _unclean(told)) == (0, [])
     assert len(told["windows"]) > 1
+
+
+@pytest.fixture
+def schema_url() -> Iterator[str]:
+    """Give the test an empty schema of its own on the reachable PostgreSQL."""
+    url = sa.make_url(os.environ.get("POSTGRESQL_URL") or "postgresql://postgres@127.0.0.1:5432/test")
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
+    name = f"chaos_{secrets.token_hex(6)}"
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"CREATE SCHEMA {name}"))
+    except sa.exc.OperationalError as error:
+        if "POSTGRESQL_URL" in os.environ:
+            raise
+        pytest.skip(f"no PostgreSQL at {url!r}: {error.orig}")
+    yield url.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
+
+
+@pytest.mark.timeout(300)
+def test_a_database_that_was_away_has_every_record_in_the_end(
+    project_root: Path, tmp_path: Path, schema_url: str
+) -> None:
+    sql = ("--sql", schema_url, "--no-vanilla")
+    status, told = _chaos(project_root, tmp_path, "sql-sink-down", *SMALL, *sql)
+    assert (status, _unclean(told), told["not_in_sql"]) == (0, [], 0)
 
 
 def test_a_fault_that_nobody_knows_is_refused_by_name(project_root: Path) -> None:

@@ -29,14 +29,15 @@ def spool_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(processes: Processes, spool_dir: Path, project_root: Path) -> Start:
+def start(processes: Processes, spool_dir: Path, project_root: Path, tmp_path: Path) -> Start:
     """Start a process that logs; see logging_child.py."""
     child = Path(__file__).with_name("logging_child.py")
 
     def start_child(broker_url: str, first: int, count: int, *flags: str) -> Process:
         argv = [sys.executable, str(child), broker_url, str(spool_dir), str(first), str(count), *flags]
         env = {"PYTHONPATH": str(project_root)}
-        return processes.start(f"child-from-{first}", argv, env, cwd=project_root)
+        name = f"child-from-{first}"
+        return processes.start(name, argv, env, tmp_path / f"{name}.log", project_root)
 
     return start_child
 
@@ -138,7 +139,7 @@ def test_a_broker_blocked_by_a_memory_alarm_loses_nothing(
     url = own_rabbit.url()
     own_rabbit.control("set_vm_memory_high_watermark", "absolute", "1MB")
     child = start(url, 0, 20_000)
-    child.wait_for_line("accepts nothing for now: memory or disk alarm")
+    child.wait_for_line("the broker accepts nothing for now")
     own_rabbit.control("set_vm_memory_high_watermark", "0.6")
     child.wait_for_line("flushed", 60)
     assert Arrived(url).numbers() == list(range(20_000))

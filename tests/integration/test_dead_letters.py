@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -149,3 +150,38 @@ def test_every_malformed_message_goes_to_quarantine_as_it_came(bench: Bench, wai
         assert letter.letter.error
     assert worker.running
     assert worker.log_path.read_text().count("ready.") == 1, "it had to reconnect"
+
+
+def mutated(number: int, chance: Random) -> RawMessage:
+    """Return the task of one record with something about it changed by chance."""
+    message = task([envelope(number * 1_000_003)], task_id=f"task-{number}")
+    body, changed = bytearray(message.body), dict(message.headers)
+    for _ in range(chance.choice([0, 1, 1, 2, 5, 50])):
+        what = chance.randrange(4)
+        if what == 0:
+            body[chance.randrange(len(body))] = chance.randrange(256)
+        elif what == 1:
+            del body[chance.randrange(len(body)) :]
+            body += b"\x00"
+        elif what == 2:
+            changed.pop(chance.choice(sorted(changed)), None) if changed else None
+        else:
+            changed[
+                chance.choice(["task", "id", "eta", "expires", "retries", "timelimit", "group", "lang"])
+            ] = chance.choice([None, "", 7, -1, 1.5, True, [], ["x"], {}, {"a": [1]}, "x" * 300, "\u2603"])
+    return RawMessage(bytes(body), headers=changed)
+
+
+@pytest.mark.parametrize("seed", [7])
+def test_every_message_changed_by_chance_is_in_the_sink_or_in_quarantine(
+    bench: Bench, wait_until: WaitUntil, seed: int
+) -> None:
+    chance, count = Random(seed), 400
+    worker = bench.worker(concurrency=2)
+    bench.publish(*(mutated(number, chance) for number in range(count)))
+    wait_until(lambda: len(bench.record_ids()) + len(letters(bench)) >= count, 60, 0.3)
+    assert len(bench.record_ids()) + len(letters(bench)) == count
+    assert len(letters(bench)) > count / 4
+    assert len(bench.record_ids()) > count / 8
+    assert worker.log_path.read_text().count("ready.") == 1
+    assert "Connection to broker lost" not in worker.log_path.read_text()

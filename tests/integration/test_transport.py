@@ -154,6 +154,37 @@ def test_a_child_of_multiprocessing_delivers_before_it_ends(any_broker_url: str,
     assert gapless(arrived)
 
 
+@pytest.mark.parametrize("spooled", [False, True], ids=["memory", "spool"])
+def test_forking_amid_the_stream_never_hangs_and_loses_nothing(
+    any_broker_url: str, attach: Attach, tmp_path: Path, spooled: bool
+) -> None:
+    handler = attach(any_broker_url, spool_dir=tmp_path / "spool" if spooled else None)
+    over, logged = threading.Event(), 0
+
+    def stream() -> None:
+        nonlocal logged
+        while not over.wait(0.0002):
+            log(1)
+            logged += 1
+
+    writer = threading.Thread(target=stream)
+    writer.start()
+    context = multiprocessing.get_context("fork")
+    for _ in range(5):
+        children = [context.Process(target=log, args=(10,)) for _ in range(3)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(20)
+        assert [child.exitcode for child in children] == [0, 0, 0]
+    over.set()
+    writer.join()
+    assert handler.flush(10)
+    arrived = ids(any_broker_url, CHANNEL)
+    assert len(arrived) == len(set(arrived)) == logged + 150
+    assert gapless(arrived)
+
+
 def test_the_end_of_the_interpreter_delivers_what_waits(any_broker_url: str) -> None:
     config = {
         "version": 1,

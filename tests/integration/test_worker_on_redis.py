@@ -9,12 +9,30 @@ from pathlib import Path
 import pytest
 import redis
 from patience import WaitUntil
-from worker_bench import Bench, envelope, ids, task
+from worker_bench import CHANNEL, Bench, envelope, ids, task
 
 from superhero.ops.depths import dead_letters
 from superhero.ops.processes import Processes
 from superhero.ops.quarantine import Selection, look
 from superhero.transport.envelope import Envelope
+
+ADDRESS = '"delivery_info": {"exchange": "superhero", "routing_key": "superhero.test"}'
+NO_MESSAGES = (
+    b"not JSON",
+    b"\xff\xfe",
+    b"7",
+    b"{}",
+    b'{"body": 1, "properties": {}}',
+    b'{"body": "x", "properties": {"delivery_tag": "a"}}',
+    b'{"body": "x", "properties": {"delivery_tag": "a", "delivery_info": {}}}',
+    b'{"body": "x", "properties": {"delivery_tag": ["a"], %s}}' % ADDRESS.encode(),
+    b'{"body": "x", "headers": 7, "properties": {"delivery_tag": "a", %s}}' % ADDRESS.encode(),
+    b'{"body": 7, "properties": {"delivery_tag": "a", %s}}' % ADDRESS.encode(),
+    b'{"body": "#", "properties": {"delivery_tag": "a", "body_encoding": "base64", %s}}' % ADDRESS.encode(),
+    b'{"body": "x", "properties": {"delivery_tag": "a", "body_encoding": "rot13", %s}}' % ADDRESS.encode(),
+    b'{"body": "\\u00e9", "properties": {"delivery_tag": "a", "body_encoding": "base64", %s}}'
+    % ADDRESS.encode(),
+)
 
 POISON = ("-I", "poison")
 WITH_POISON = {
@@ -74,3 +92,20 @@ def test_a_killed_child_loses_and_doubles_nothing(
     (tmp_path / "go").touch()
     wait_until(lambda: bench.record_ids() == ids([0, 1]), 30)
     assert dead_letters(bench.broker_url) == 0
+
+
+def test_items_that_are_no_messages_go_to_quarantine_and_the_worker_lives_on(
+    bench: Bench, wait_until: WaitUntil
+) -> None:
+    worker = bench.worker()
+    with redis.Redis.from_url(bench.broker_url) as client:
+        for item in NO_MESSAGES:
+            client.lpush(CHANNEL, item)
+    bench.publish(task([envelope(0)]))
+    wait_until(lambda: bench.record_ids() == ids([0]), 20)
+    wait_until(lambda: dead_letters(bench.broker_url) == len(NO_MESSAGES))
+    letters = list(look(bench.broker_url, Selection()))
+    assert [letter.message.body for letter in letters] == list(NO_MESSAGES)
+    assert {letter.letter.reason for letter in letters} == {"undecodable"}
+    assert worker.running
+    assert "Connection to broker lost" not in worker.log_path.read_text()

@@ -58,7 +58,11 @@ def interpolated(text: str) -> Iterator[tuple[str, str | None]]:
 
 def filled_in(value: str) -> str:
     """Return a compose value with its defaults in place, and `x` for what has none."""
-    return re.sub(r"\$\{(\w+)(?::-([^}]*))?[^}]*\}", lambda found: found[2] or "x", value).replace("$$", "$")
+
+    def fill(found: re.Match[str]) -> str:
+        return "x" if found[2] is None else found[2]
+
+    return re.sub(r"\$\{(\w+)(?::-([^}]*))?[^}]*\}", fill, value).replace("$$", "$")
 
 
 def command_of(service: Mapping[str, Any]) -> list[str]:

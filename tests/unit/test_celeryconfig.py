@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import ssl
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 from celery import Celery
 from celery.exceptions import ImproperlyConfigured
 from celery.utils.functional import maybe_list
+from kombu import Connection
 
+from superhero import config as superhero_config
 from superhero.config import Settings
 from superhero.transport import topology
 from superhero.transport.envelope import INGEST_TASK
+from superhero.transport.tls import OPTIONS, secure_connection
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLES = ("BROKER_URL", "REDIS_URL", "SINKS", "OUTPUT_DIR", "CHANNELS", "GAME_TTL", "VISIBILITY_TIMEOUT")
@@ -108,6 +112,61 @@ def test_a_redis_broker_hands_tasks_out_again_soon(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("VISIBILITY_TIMEOUT", "20")
     options: dict[str, Any] = load().broker_transport_options
     assert options == {"visibility_timeout": 20, "unacked_restore_interval": 1, "unacked_restore_throttle": 1}
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> Path:
+    """Give a file to name as a CA; nothing reads it here."""
+    path = tmp_path / "ca.pem"
+    path.touch()
+    return path
+
+
+@pytest.mark.parametrize("query", ["", "?ssl_ca_certs=CA"])
+def test_a_broker_s_certificate_is_verified_and_must_be_for_its_host(
+    monkeypatch: pytest.MonkeyPatch, ca: Path, query: str
+) -> None:
+    query, named = query.replace("CA", str(ca)), {"ca_certs": str(ca)} if query else {}
+    monkeypatch.setenv("BROKER_URL", f"amqps://me:pw@host//v{query}")
+    config = load()
+    assert config.broker_url == "amqps://me:pw@host//v"
+    assert config.broker_use_ssl == {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None, **named}
+    assert config.superhero_secret_broker_url == f"amqps://me:pw@host//v{query}"
+    if query:  # else `celery`, which takes BROKER_URL for its own option, would use it as it is
+        assert config.broker_read_url == config.broker_write_url == config.broker_url
+    monkeypatch.setenv("BROKER_URL", f"rediss://:pw@host/1{query}")
+    config = load()
+    assert config.broker_url == "rediss://:pw@host/1"
+    with_prefix = {f"ssl_{name}": value for name, value in named.items()}
+    assert config.broker_use_ssl == {
+        "ssl_cert_reqs": ssl.CERT_REQUIRED,
+        "ssl_check_hostname": True,
+        **with_prefix,
+    }
+
+
+def test_both_sides_make_the_same_of_a_broker_s_url(monkeypatch: pytest.MonkeyPatch, ca: Path) -> None:
+    for url in (
+        "amqp://host//",
+        f"amqps://a//;amqps://b//?ssl_ca_certs={ca}",
+        f"rediss://host/1?ssl_ca_certs={ca}",
+        f"amqps://host//?heartbeat=5&ssl_ca_certs={ca}",
+    ):
+        monkeypatch.setenv("BROKER_URL", url)
+        config, ours = load(), secure_connection(url)
+        theirs = Connection(config.broker_url, ssl=config.broker_use_ssl or False)
+        assert (theirs.ssl, theirs.as_uri(), theirs.alt) == (ours.ssl, ours.as_uri(), ours.alt)
+        assert superhero_config.TLS_OPTIONS == config._TLS_OPTIONS == tuple(f"ssl_{each}" for each in OPTIONS)
+
+
+@pytest.mark.parametrize("query", ["ssl_cert_reqs=none", "ssl_check_hostname=false", "ssl_ca_certs=/no/file"])
+def test_nothing_in_a_url_makes_it_verify_less(monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    for variable, url in (("BROKER_URL", "amqps://me:s3cret@h//"), ("REDIS_URL", "rediss://:s3cret@h/0")):
+        monkeypatch.setenv(variable, f"{url}?{query}")
+    with pytest.raises(ImproperlyConfigured) as caught:
+        load()
+    assert all(word in str(caught.value) for word in ("BROKER_URL", "REDIS_URL", query.partition("=")[0]))
+    assert "s3cret" not in str(caught.value)
 
 
 def test_all_bad_variables_stand_in_one_error_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:

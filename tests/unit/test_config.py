@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from superhero.config import Settings, explicit_services, from_env, without_password
 from superhero.errors import SettingsError
+
+PROXIES = (ip_network("10.0.0.1/32"), ip_network("fd00::/8"))
 
 
 def variable_of(field: str) -> str:
@@ -34,6 +37,14 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("LOBBY_TIMEOUT", "0.5", "lobby_timeout_s", 0.5),
         ("TURN_TIMEOUT", "86400", "turn_timeout_s", 86400.0),
         ("MAX_PARTICIPANTS", "255", "max_participants", 255),
+        ("SERVER_SECRET", "sixteen-letters!", "server_secret", "sixteen-letters!"),
+        ("TRUSTED_PROXIES", "10.0.0.1, fd00::/8", "trusted_proxies", PROXIES),
+        ("MAX_CONNECTIONS", "1", "max_connections", 1),
+        ("MAX_CONNECTIONS_PER_ADDRESS", "5", "max_connections_per_address", 5),
+        ("MAX_REQUESTS_PER_CONNECTION", "10", "max_requests_per_connection", 10),
+        ("MAX_REQUESTS_PER_ADDRESS", "1000000", "max_requests_per_address", 1_000_000),
+        ("MAX_NEW_USERS_PER_ADDRESS", "7", "max_new_users_per_address", 7),
+        ("SPOOL_DIR", "/spool", "spool_dir", Path("/spool")),
         ("OUTPUT_DIR", "/data", "output_dir", Path("/data")),
         ("SINKS", "json:/data", "sinks", "json:/data"),
         ("SUPERHERO_API_TOKEN", "t", "superhero_api_token", "t"),
@@ -66,6 +77,18 @@ def test_a_variable_sets_its_field_and_no_other(variable: str, text: str, field:
         ("TURN_TIMEOUT", "-3"),
         ("MAX_PARTICIPANTS", "1"),
         ("MAX_PARTICIPANTS", "256"),
+        ("SERVER_SECRET", "fifteen-letters"),
+        ("SERVER_SECRET", "sixteen letters and a space"),
+        ("SERVER_SECRET", "sechzehn-Zeichen-ä"),
+        ("TRUSTED_PROXIES", "nginx"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("MAX_CONNECTIONS", "0"),
+        ("MAX_REQUESTS_PER_ADDRESS", "1000001"),
+        ("MAX_NEW_USERS_PER_ADDRESS", "many"),
+        ("BROKER_URL", "amqps://host//?ssl_ca_certs=/no/such/file.pem"),
+        ("BROKER_URL", "amqps://host//?ssl_cert_reqs=none"),
+        ("BROKER_URL", "amqp://host//;http://host"),
+        ("REDIS_URL", "rediss://host/0?ssl_check_hostname=false"),
         ("LOG_LEVEL", "LOUD"),
         ("RABBITMQ_MANAGEMENT_URL", "host:15672"),
         ("FLOWER_BASIC_AUTH", "password"),
@@ -87,7 +110,14 @@ def test_all_bad_variables_stand_in_one_error() -> None:
 
 def test_no_password_stands_in_an_error() -> None:
     with pytest.raises(SettingsError) as caught:
-        from_env({"BROKER_URL": "http://me:s3cret@host", "FLOWER_BASIC_AUTH": "s3cret"})
+        from_env(
+            {
+                "BROKER_URL": "http://me:s3cret@host",
+                "REDIS_URL": "rediss://:s3cret@host/0?ssl_ca_certs=/no/such/file",
+                "FLOWER_BASIC_AUTH": "s3cret",
+                "SERVER_SECRET": "s3cret",
+            }
+        )
     assert "s3cret" not in str(caught.value)
 
 
@@ -99,6 +129,7 @@ def test_no_password_or_token_stands_in_the_representation() -> None:
             "RABBITMQ_MANAGEMENT_URL": "http://me:s3cret@host:15672",
             "FLOWER_BASIC_AUTH": "me:s3cret",
             "SUPERHERO_API_TOKEN": "s3cret",
+            "SERVER_SECRET": "s3cret-and-long-enough",
         }
     )
     assert "s3cret" not in repr(settings)
@@ -112,6 +143,10 @@ def test_no_password_or_token_stands_in_the_representation() -> None:
         ("redis://host/0", "redis://host/0"),
         ("amqp://me@host", "amqp://me@host"),
         ("rediss://:p@[::1]:6379/1", "rediss://:***@[::1]:6379/1"),
+        ("amqp://a:p@h1//;amqp://b:q@h2//", "amqp://a:***@h1//;amqp://b:***@h2//"),
+        ("amqp://h1;amqp://b:q@h2:5672", "amqp://h1;amqp://b:***@h2:5672"),
+        ("redis://h/0?ssl_ca_certs=/ca&password=p", "redis://h/0?ssl_ca_certs=/ca&password=***"),
+        ("amqp://me@host:5672//v@w", "amqp://me@host:5672//v@w"),
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
@@ -124,7 +159,7 @@ def test_every_setting_is_documented_and_has_a_variable() -> None:
     bad = {variable_of(field.name): "\0" for field in fields(Settings)}
     with pytest.raises(SettingsError) as caught:
         from_env(bad)
-    free_text = {"SERVER_HOST", "OUTPUT_DIR", "SINKS", "SUPERHERO_API_TOKEN", "FLOWER_DB"}
+    free_text = {"SERVER_HOST", "OUTPUT_DIR", "SINKS", "SUPERHERO_API_TOKEN", "FLOWER_DB", "SPOOL_DIR"}
     assert all(name in str(caught.value) for name in bad.keys() - free_text)
 
 

@@ -120,7 +120,7 @@ def test_the_compose_file_asks_for_what_env_example_has_and_for_nothing_else() -
 
 def test_no_password_is_written_down() -> None:
     empty = {name for name, value in env_example().items() if not value}
-    assert empty == {"RABBITMQ_PASSWORD", "REDIS_PASSWORD", "FLOWER_BASIC_AUTH"}
+    assert empty == {"RABBITMQ_PASSWORD", "REDIS_PASSWORD", "SERVER_SECRET", "FLOWER_BASIC_AUTH"}
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert all(default is None for name, default in interpolated(text) if name in empty)
 
@@ -147,7 +147,7 @@ def test_what_must_outlive_a_container_is_on_a_volume() -> None:
     }
     named = {mount[0] for of_service in mounts.values() for mount in of_service}
     assert named == set(compose()["volumes"])
-    for name, variable in (("worker", "OUTPUT_DIR"), ("flower", "FLOWER_DB")):
+    for name, variable in (("worker", "OUTPUT_DIR"), ("flower", "FLOWER_DB"), ("server", "SPOOL_DIR")):
         place = Path(SERVICES[name]["environment"][variable])
         assert any(place.is_relative_to(folder) for _, folder in mounts[name]), (
             f"{variable} is lost with {name}"
@@ -198,6 +198,25 @@ def test_what_the_image_copies_is_let_through_and_all_of_ours_is_copied() -> Non
     assert copied >= {"setup.cfg", "pyproject.toml", "celeryconfig.py", "superhero", "tasks", "sinks"}
 
 
+def test_the_image_has_every_folder_that_a_volume_is_mounted_on_and_its_user_owns_it() -> None:
+    text = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
+    made = re.findall(r"install --directory --owner superhero --group superhero (.+)$", text, re.M)[0].split()
+    mounts = [mount for service in OURS.values() for mount in service.get("volumes", [])]
+    assert set(made) == {mount.split(":")[1] for mount in mounts}
+
+
+def test_bots_show_the_secret_that_servers_want() -> None:
+    of_server, of_player = (SERVICES[name]["environment"]["SERVER_SECRET"] for name in ("server", "player"))
+    assert of_server == of_player == "${SERVER_SECRET:-}"
+
+
+def test_the_server_believes_nginx_about_addresses_and_nginx_believes_nobody() -> None:
+    trusted = from_env({"TRUSTED_PROXIES": SERVICES["server"]["environment"]["TRUSTED_PROXIES"]})
+    assert trusted.trusted_proxies
+    nginx = (ROOT / "deploy/nginx.conf").read_text(encoding="utf-8")
+    assert re.findall(r"X-Forwarded-For (\S+);", nginx) == ["$remote_addr"]
+
+
 def test_the_image_does_not_run_as_root() -> None:
     text = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
     users = re.findall(r"^USER (\S+)$", text, re.M)
@@ -231,7 +250,7 @@ def test_continuous_integration_runs_targets_that_exist() -> None:
     subprocess.run(["bash", "-n", str(script)], check=True)
     wanted = set(re.findall(r"^make (\w+)$", script.read_text(encoding="utf-8"), re.M))
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    assert wanted == {"lint", "types", "test"}
+    assert wanted == {"lint", "types", "test", "audit"}
     assert wanted <= targets
 
 

@@ -69,6 +69,7 @@ RULES = {
     "superhero.commands": ANYBODY,
     "superhero.ops": ANYBODY,
     "superhero.chaos": ANYBODY,
+    "superhero.chaos.database": Rule(("superhero",), frozenset({"sqlalchemy"})),
     "superhero.config": Rule(("superhero.errors",)),
     "superhero.errors": Rule(),
     "superhero.events": Rule(),

@@ -1,0 +1,177 @@
+"""`superhero quarantine` on both brokers: look, replay, purge; nothing is lost on the way."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from conftest import WaitUntil
+from worker_bench import CHANNEL, Bench, envelope, ids, task
+
+from superhero.cli import main
+from superhero.ops import quarantine
+from superhero.ops.processes import Processes
+from superhero.ops.quarantine import Selection, look, purge, replay
+from superhero.transport.confirmed import ConfirmedSender, RawMessage
+from superhero.transport.dead_letters import Reason, condemn
+from superhero.transport.topology import DEAD_NAME, DEAD_QUEUE
+
+
+@pytest.fixture(params=["rabbitmq", "redis"])
+def bench(request: pytest.FixtureRequest, processes: Processes, redis_url: str, tmp_path: Path) -> Bench:
+    """Give the test a bench on each kind of broker."""
+    broker = "broker_url" if request.param == "rabbitmq" else "redis_broker_url"
+    return Bench(processes, request.getfixturevalue(broker), redis_url, tmp_path)
+
+
+def put(bench: Bench, *letters: tuple[RawMessage, str, Reason]) -> None:
+    """Put messages into quarantine: (message, channel, reason)."""
+    with ConfirmedSender(bench.broker_url) as sender:
+        for message, channel, reason in letters:
+            letter = condemn(message, channel, reason, f"because of {reason}")
+            sender.send(letter, DEAD_NAME, channel, declare=[DEAD_QUEUE])
+
+
+def superhero(bench: Bench, *arguments: str) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(main, ["quarantine", *arguments], env={"BROKER_URL": bench.broker_url})
+
+
+def listed(bench: Bench, *options: str) -> list[dict[str, Any]]:
+    """Return what `list --json` prints."""
+    result = superhero(bench, "list", "--json", *options)
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.output.splitlines()]
+
+
+def some(bench: Bench) -> None:
+    """Put three letters into quarantine."""
+    put(
+        bench,
+        (task([envelope(0), envelope(1)]), CHANNEL, Reason.SINK_REFUSED),
+        (RawMessage(b"\x00\xff{", "text/plain", None, {"task": "x", "n": 1}), "other", Reason.UNDECODABLE),
+        (task([envelope(2)]), CHANNEL, Reason.STEP_FAILED),
+    )
+
+
+def test_an_empty_quarantine_is_said_to_be_empty(bench: Bench) -> None:
+    assert listed(bench) == []
+    assert "nothing in quarantine" in superhero(bench, "list").output
+
+
+def test_letters_are_listed_oldest_first_and_stay_where_they_are(bench: Bench) -> None:
+    some(bench)
+    for _ in range(30):  # more often than RabbitMQ 4 would bear by default
+        assert [each["reason"] for each in listed(bench)] == ["sink-refused", "undecodable", "step-failed"]
+    assert listed(bench)[0]["record_ids"] == ids([0, 1])
+    assert "because of" in superhero(bench, "list").output
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        (["--channel", CHANNEL], 2),
+        (["--reason", "undecodable"], 1),
+        (["--channel", CHANNEL, "--reason", "undecodable"], 0),
+        (["--older-than", "0s"], 3),
+        (["--older-than", "1h"], 0),
+    ],
+)
+def test_letters_are_listed_by_channel_reason_and_age(bench: Bench, options: list[str], count: int) -> None:
+    some(bench)
+    assert len(listed(bench, *options)) == count
+
+
+def test_a_letter_is_shown_whole(bench: Bench) -> None:
+    some(bench)
+    letter_id = listed(bench, "--reason", "undecodable")[0]["id"]
+    shown = json.loads(superhero(bench, "show", letter_id[:6], "--json").output)
+    assert base64.b64decode(shown["body_base64"]) == b"\x00\xff{"
+    assert shown["content_type"] == "text/plain"
+    assert shown["headers"]["n"] == 1
+    assert "because of undecodable" in superhero(bench, "show", letter_id).output
+
+
+def test_an_unknown_letter_is_an_error_that_says_what_to_do(bench: Bench) -> None:
+    result = superhero(bench, "show", "nope")
+    assert result.exit_code != 0
+    assert "superhero quarantine list" in result.output
+
+
+@pytest.mark.parametrize("verb", [["replay"], ["purge", "--yes"]])
+def test_everything_must_be_asked_for(bench: Bench, verb: list[str]) -> None:
+    some(bench)
+    assert superhero(bench, *verb).exit_code != 0
+    assert len(listed(bench)) == 3
+    assert superhero(bench, *verb, "--all").exit_code == 0
+    assert listed(bench) == []
+
+
+def test_what_was_replayed_is_ingested_once_however_often(bench: Bench, wait_until: WaitUntil) -> None:
+    some(bench)
+    twice = task([envelope(0), envelope(1)])
+    put(bench, (twice, CHANNEL, Reason.SINK_REFUSED), (twice, CHANNEL, Reason.SINK_REFUSED))
+    result = superhero(bench, "replay", "--channel", CHANNEL, "--json")
+    assert json.loads(result.output) == {"replayed": 4, "kept": []}
+    bench.worker()
+    wait_until(lambda: bench.record_ids() == ids([0, 1, 2]))
+    assert [each["reason"] for each in listed(bench)] == ["undecodable"]
+
+
+def test_a_replay_that_was_interrupted_loses_nothing_and_can_be_repeated(
+    bench: Bench, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some(bench)
+    absolve = quarantine.absolve
+
+    def interrupted(letter: RawMessage) -> RawMessage:
+        if letter.headers["x-superhero-reason"] == "step-failed":
+            raise KeyboardInterrupt
+        return absolve(letter)
+
+    monkeypatch.setattr(quarantine, "absolve", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replay(bench.broker_url, Selection(channel=CHANNEL))
+    monkeypatch.undo()
+    assert [each.letter.reason for each in look(bench.broker_url, Selection())] == [
+        "undecodable",
+        "step-failed",
+    ]
+    assert replay(bench.broker_url, Selection(channel=CHANNEL)).replayed == 1
+    bench.worker()
+    wait_until(lambda: bench.record_ids() == ids([0, 1, 2]))
+
+
+def test_what_names_no_channel_is_kept(bench: Bench) -> None:
+    put(bench, (RawMessage(b"x"), "no channel", Reason.NOT_A_TASK))
+    done = replay(bench.broker_url, Selection())
+    assert done.replayed == 0
+    assert len(done.kept) == 1
+    assert len(listed(bench)) == 1
+
+
+def test_exactly_what_was_meant_is_purged(bench: Bench) -> None:
+    some(bench)
+    letter_id = listed(bench, "--reason", "undecodable")[0]["id"]
+    assert "1 purged" in superhero(bench, "purge", letter_id, "--yes").output
+    assert [each["reason"] for each in listed(bench)] == ["sink-refused", "step-failed"]
+
+
+def test_more_letters_than_a_page_are_all_found_and_all_purged(bench: Bench) -> None:
+    put(bench, *((task([envelope(n)]), CHANNEL, Reason.STEP_FAILED) for n in range(250)))
+    found = [each.record_ids[0] for each in look(bench.broker_url, Selection())]
+    assert found == ids(range(250))
+    assert purge(bench.broker_url, Selection()) == 250
+    assert list(look(bench.broker_url, Selection())) == []
+
+
+def test_a_broker_that_is_away_is_one_sentence_without_a_password() -> None:
+    url = "amqp://me:secret@127.0.0.1:1//"
+    result = CliRunner().invoke(main, ["quarantine", "list"], env={"BROKER_URL": url})
+    assert result.exit_code == 2
+    assert "amqp://me:***@127.0.0.1:1//" in result.output
+    assert "secret" not in result.output

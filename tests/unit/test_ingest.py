@@ -1,0 +1,179 @@
+"""Only the culprit of a batch is held back from the sink; what is counted as an attempt; what is a stall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+from celery.exceptions import InvalidTaskError
+
+from sinks.base import Append, Write
+from sinks.errors import TerminalSinkError, TransientSinkError
+from superhero.transport.dead_letters import Reason
+from superhero.transport.envelope import Envelope
+from tasks.attempts import delivery_count
+from tasks.batches import Record
+from tasks.ingest import write_isolating
+from tasks.request import check
+from tasks.watch import RECONNECT_AFTER, REPLACE_AFTER, Look, Stall, Verdict
+
+
+class PickySink:
+    """A sink that refuses what it is told to, in its own words."""
+
+    def __init__(self, refused: set[str], error: Exception) -> None:
+        self.refused = refused
+        self.error = error
+        self.written: list[str] = []
+        self.calls = 0
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Write all or nothing."""
+        self.calls += 1
+        found = [row["record_id"] for write in writes for row in write.rows]
+        if self.refused & set(found):
+            raise self.error
+        self.written += found
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def records(count: int) -> list[Record]:
+    """Return so many good records."""
+    return [
+        Record(
+            {"id": f"p:{n}"},
+            Envelope(f"p:{n}", "c", "2026-01-31T12:00:00.000000Z", "INFO", "c", None, "m", None),
+            [Append("RECORDS", [{"record_id": f"p:{n}"}])],
+        )
+        for n in range(count)
+    ]
+
+
+def test_a_batch_is_one_write() -> None:
+    sink = PickySink(set(), ValueError())
+    assert write_isolating(sink, records(100)) == []
+    assert sink.calls == 1
+
+
+@pytest.mark.parametrize("error", [TerminalSinkError("no"), ValueError("a driver's own")])
+def test_only_the_culprits_are_refused_and_few_writes_find_them(error: Exception) -> None:
+    sink = PickySink({"p:7", "p:60"}, error)
+    bad = write_isolating(sink, records(100))
+    assert [each.raw for each in bad] == [{"id": "p:7"}, {"id": "p:60"}]
+    assert {each.reason for each in bad} == {Reason.SINK_REFUSED}
+    assert sorted(sink.written) == sorted(f"p:{n}" for n in range(100) if n not in (7, 60))
+    assert sink.calls < 40
+
+
+def test_a_transient_error_decides_about_nobody() -> None:
+    with pytest.raises(TransientSinkError):
+        write_isolating(PickySink({"p:1"}, TransientSinkError("full")), records(4))
+
+
+@pytest.mark.parametrize(
+    ("headers", "count"),
+    [
+        ({}, 0),
+        ({"x-delivery-count": 3}, 3),
+        ({"x-delivery-count": "many"}, 0),
+        ({"x-delivery-count": -1}, 0),
+        ({"x-delivery-count": True}, 0),
+    ],
+)
+def test_earlier_deliveries_are_what_the_broker_counted(headers: dict[str, Any], count: int) -> None:
+    assert delivery_count(headers) == count
+
+
+OPTIONS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        None,
+        [],
+        [[], {}],
+        [["c", []], {}, None],
+        [["c", []], None, OPTIONS],
+        [["c", []], {"x": 1}, OPTIONS],
+        [["c"], {}, OPTIONS],
+        [["c", [], 1], {}, OPTIONS],
+        ["c", {}, OPTIONS],
+        [[1, []], {}, OPTIONS],
+        [["", []], {}, OPTIONS],
+        [["../c", []], {}, OPTIONS],
+        [["c" * 121, []], {}, OPTIONS],
+        [["c", {}], {}, OPTIONS],
+        [["c", []], {}, {**OPTIONS, "chain": [{"task": "x"}]}],
+    ],
+)
+def test_a_task_of_the_wrong_shape_is_refused_before_a_child_sees_it(payload: object) -> None:
+    with pytest.raises(InvalidTaskError):
+        check("an-id", payload)
+
+
+@pytest.mark.parametrize("task_id", [None, "", 7, ["x"], {"a": 1}])
+def test_a_task_without_an_id_is_refused(task_id: object) -> None:
+    with pytest.raises(InvalidTaskError):
+        check(task_id, [["c", []], {}, OPTIONS])
+
+
+def test_a_task_of_the_right_shape_passes() -> None:
+    check("an-id", [["superhero.game", [{}]], {}, OPTIONS])
+
+
+def idle(turns: int, ready: int = 3) -> Look:
+    """Return a look at an idle worker."""
+    return Look(ready=ready, in_hand=0, deliveries=5, turns=turns)
+
+
+def test_a_worker_that_leaves_messages_lying_is_made_to_connect_and_then_replaced() -> None:
+    stall = Stall()
+    verdicts = [stall.judge(idle(turns)) for turns in range(REPLACE_AFTER + 1)]
+    assert verdicts.index(Verdict.RECONNECT) == RECONNECT_AFTER
+    assert verdicts.index(Verdict.REPLACE) == REPLACE_AFTER
+    assert verdicts.count(Verdict.RECONNECT) == 1
+
+
+def test_a_worker_with_nothing_to_do_is_fine() -> None:
+    stall = Stall()
+    assert {stall.judge(idle(turns, ready=0)) for turns in range(20)} == {Verdict.FINE}
+
+
+def test_a_worker_at_work_is_fine_however_long_its_queue() -> None:
+    stall = Stall()
+    looks = [Look(ready=1000, in_hand=4, deliveries=9, turns=turns) for turns in range(20)]
+    assert {stall.judge(look) for look in looks} == {Verdict.FINE}
+
+
+def test_a_worker_that_gets_messages_is_fine_however_long_its_queue() -> None:
+    stall = Stall()
+    looks = [Look(ready=1000, in_hand=0, deliveries=turns, turns=turns) for turns in range(20)]
+    assert {stall.judge(look) for look in looks} == {Verdict.FINE}
+
+
+def test_an_event_loop_that_stands_still_is_replaced_even_with_nothing_to_do() -> None:
+    stall = Stall()
+    verdicts = [
+        stall.judge(Look(ready=0, in_hand=2, deliveries=1, turns=7)) for _ in range(REPLACE_AFTER + 1)
+    ]
+    assert verdicts == [Verdict.FINE] * REPLACE_AFTER + [Verdict.REPLACE]
+
+
+def test_a_broker_that_does_not_answer_excuses_everything() -> None:
+    stall = Stall()
+    for _ in range(10):
+        assert stall.judge(idle(0)) is Verdict.FINE
+        assert stall.judge(None) is Verdict.FINE
