@@ -244,7 +244,8 @@ compacted objects in `_compacted/` | the file's name, or `record_id` |
 | `postgresql:`, `mariadb:`, `sqlite:` | a table named like the dataset, in small letters | the same, its \
 primary key |
 
-`superhero query` has a view for each dataset, whichever of the first three it stands in.
+`superhero query` has a view for each dataset, whichever of the first three it stands in;
+`superhero leaderboard` ranks the players, and `superhero game TOKEN` tells how a fight went.
 
 ## Compacted JSON Lines
 

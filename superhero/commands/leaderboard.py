@@ -43,7 +43,7 @@ def _table(players: list[Player], all_of_them: int) -> Table:
     table = Table(title=f"{len(players):,} of {all_of_them:,} players", title_justify="left")
     table.add_column("place", justify="right")
     table.add_column("player", no_wrap=True)
-    for name in ("rating", "games", "won", "won %", "damage delivered", "damage received"):
+    for name in ("rating", "games", "won", "won %", "damage dealt per damage taken"):
         table.add_column(name, justify="right")
     for place, each in enumerate(players, start=1):
         table.add_row(
@@ -53,8 +53,7 @@ def _table(players: list[Player], all_of_them: int) -> Table:
             f"{each.games:,}",
             f"{each.won:,}",
             f"{100 * each.won / each.games:.0f}",
-            f"{each.damage_delivered:,}",
-            f"{each.damage_received:,}",
+            f"{each.damage_delivered / each.damage_received:.2f}" if each.damage_received else "∞",
             style=_MEDALS.get(place, ""),
         )
     return table
