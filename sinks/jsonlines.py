@@ -23,6 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import orjson
+
 from sinks.base import Append, Put, Row, Write, safe_name, split_record_id
 from sinks.durable import (
     make_folder,
@@ -40,6 +42,13 @@ MAX_LEDGERS = 4096
 """How many producers' ledgers a process keeps; a forgotten one is read from its file again."""
 
 _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+# Dates, dataclasses and the like are no JSON: left to the encoder above, which refuses them.
+_OPTIONS = (
+    orjson.OPT_APPEND_NEWLINE
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 
 
 class JsonLinesSink:
@@ -124,14 +133,28 @@ def _by_producer(appends: Sequence[Append]) -> dict[tuple[str, str], dict[int, b
             producer, sequence = split_record_id(row["record_id"])
             lines = streams.setdefault((append.dataset, producer), {})
             if sequence not in lines:
-                lines[sequence] = _lines([{"record_id": row["record_id"], **row}])
+                as_is = type(row) is dict and next(iter(row)) == "record_id"
+                lines[sequence] = _line(row if as_is else {"record_id": row["record_id"], **row})
     return streams
 
 
 def _lines(rows: Sequence[Row]) -> bytes:
+    return b"".join(map(_line, rows))
+
+
+def _line(row: Row) -> bytes:
     try:
-        text = "".join(f"{_encode_json(row)}\n" for row in rows)
+        line = orjson.dumps(row, option=_OPTIONS)
+    except TypeError:  # large whole numbers, numbers as keys, lone surrogates; or what really is no JSON
+        return _line_by_json(row)
+    # orjson, ten times as fast as json, writes null for what is no number, which is to be refused.
+    return line if line.count(b"null") == list(row.values()).count(None) else _line_by_json(row)
+
+
+def _line_by_json(row: Row) -> bytes:
+    try:
+        text = _encode_json(row)
     except (TypeError, ValueError, RecursionError) as error:
         raise TerminalSinkError(f"a row is not JSON: {error}") from error
     # A lone surrogate is legal in JSON's escapes and not in UTF-8; it is replaced rather than lost.
-    return text.encode("utf-8", "replace")
+    return text.encode("utf-8", "replace") + b"\n"

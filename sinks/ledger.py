@@ -21,6 +21,8 @@ class Intervals:
         self._ends: list[int] = []
 
     def __contains__(self, number: int) -> bool:
+        if not self._ends or number >= self._ends[-1]:  # what is new, nearly always
+            return False
         at = bisect_right(self._starts, number)
         return at > 0 and number < self._ends[at - 1]
 
@@ -30,6 +32,9 @@ class Intervals:
 
     def add(self, number: int) -> None:
         """Put `number` in, joining it with its neighbours."""
+        if self._ends and self._ends[-1] == number:
+            self._ends[-1] = number + 1
+            return
         if number in self:
             return
         at = bisect_left(self._starts, number)

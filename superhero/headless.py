@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from superhero.events import CHANNELS, Event, GameCompleted, PlayerRated, UserLoggedIn
 from superhero.game import rules
@@ -32,8 +31,7 @@ MAX_PARTICIPANTS = 255
 _GENERATION = 2  # to be raised when the same arguments give other records than before
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """An event, the id its log record has, and when it happened (UTC).
 
     `instead` is what the record carries in place of its event's payload; None: the payload as it is.
@@ -129,6 +127,7 @@ class _Run:
         self._random: Callable[[], float] = random.Random(self.name).random
         self._next_time = start.astimezone(UTC)
         self._rate = rate
+        self._even_gap = rate.gap(self._next_time) if rate.shape == "constant" else None
         self._producers = {channel: f"sim-{self.name}-{channel.rpartition('.')[2]}" for channel in CHANNELS}
         self._sequences = dict.fromkeys(CHANNELS, 0)
 
@@ -145,7 +144,7 @@ class _Run:
         channel, time = event.channel, self._next_time
         sequence = self._sequences[channel]
         self._sequences[channel] = sequence + 1
-        self._next_time = time + self._rate.gap(time)
+        self._next_time = time + (self._even_gap or self._rate.gap(time))
         return Record(f"{self._producers[channel]}:{sequence}", time, event)
 
 

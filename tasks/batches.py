@@ -6,17 +6,17 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from sinks.base import Write
 from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, sentence
-from superhero.transport.envelope import Envelope, EnvelopeError, decode, task_body, task_headers
+from superhero.transport.envelope import Envelope, EnvelopeError, decode, parse, task_body, task_headers
 from tasks.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A good record: as it came, and what it becomes."""
+class Record(NamedTuple):
+    """A good record: as it came, and what it becomes. A named tuple, as it is made for each."""
 
     raw: object
     envelope: Envelope
@@ -38,6 +38,14 @@ class Batch:
 
     good: Sequence[Record]
     bad: Sequence[Bad]
+
+
+def list_of(envelopes: bytes) -> list[object]:
+    """Return what a JSON list holds. Raise ValueError for anything else."""
+    parsed = parse(envelopes)
+    if not isinstance(parsed, list):
+        raise ValueError(f"the envelopes must be a list, not {type(parsed).__name__}")
+    return parsed
 
 
 def sort_out(registry: Registry, envelopes: Sequence[object]) -> Batch:

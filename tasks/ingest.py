@@ -8,6 +8,7 @@ what is written already changes nothing.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import INGEST_TASK
 from superhero.transport.topology import EXCHANGE, EXCHANGE_NAME, UNROUTED_QUEUE, channel_queue
 from tasks import attempts, quarantine, resources, shutdown
-from tasks.batches import Bad, Record, singly, sort_out, task_message, writes_of
+from tasks.batches import Bad, Record, list_of, singly, sort_out, task_message, writes_of
 from tasks.registry import REGISTRY
 from tasks.retries import (
     RABBITMQ_ACK_TIMEOUT_S,
@@ -40,11 +41,16 @@ log = logging.getLogger(__name__)
 
 
 @shared_task(  # type: ignore[untyped-decorator]  # Celery has no types
-    bind=True, name=INGEST_TASK, Request="tasks.request:IngestRequest"
+    bind=True,
+    name=INGEST_TASK,
+    Request="tasks.request:IngestRequest",
+    Strategy="tasks.request:strategy",
 )
-def ingest(self: Task, channel: str, envelopes: Sequence[object]) -> None:
-    """Write a batch of records of one channel."""
+def ingest(self: Task, channel: str, envelopes: Sequence[object] | bytes) -> None:
+    """Write a batch of records of one channel; bytes are those of a JSON list, see tasks/request.py."""
     task_id, headers = self.request.id, self.request.headers or {}
+    if isinstance(envelopes, bytes):
+        envelopes = list_of(envelopes)
     try:
         with shutdown.sheltered(), attempts.counted(task_id, headers) as earlier:
             Delivery(channel, envelopes, task_id, earlier).work()
@@ -99,7 +105,7 @@ class Delivery:
 
     def _take_steps(self, records: Sequence[Record]) -> None:
         """Do what comes after the write; a record whose step must wait too long goes back alone."""
-        left = list(records)
+        left = deque(record for record in records if REGISTRY.has_steps(record.envelope))
         failed: list[Bad] = []
 
         def take() -> None:
@@ -111,7 +117,7 @@ class Delivery:
                     if is_transient(error):
                         raise
                     failed.append(Bad(left[0].raw, Reason.STEP_FAILED, sentence(error)))
-                del left[0]
+                left.popleft()
 
         try:
             self._persist(take, min(STEP_PATIENCE_S, _patience_s()))

@@ -28,6 +28,8 @@ from superhero.transport.envelope import Envelope
 ANY = "*"
 """Matches every channel, or every event and plain records too."""
 
+_MOST_CHOSEN = 10_000
+
 Pipeline = Callable[[Envelope, Any], Iterable[Write]]
 Step = Callable[[Envelope, Any], None]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,12 +51,15 @@ class Registry:
     def __init__(self) -> None:
         self._pipelines: list[_Registered[Pipeline]] = []
         self._steps: list[_Registered[Step]] = []
+        # Which of them want a record of this channel and event; asked for each record.
+        self._chosen: dict[tuple[str, str | None], tuple[list[Pipeline], list[Step]]] = {}
 
     def pipeline(self, *, channel: str = ANY, event: str = ANY) -> Callable[[F], F]:
         """Register the decorated function for the records of `channel` and `event`."""
 
         def register(function: F) -> F:
             self._pipelines.append(_Registered(function, channel, event))
+            self._chosen.clear()
             return function
 
         return register
@@ -64,6 +69,7 @@ class Registry:
 
         def register(function: F) -> F:
             self._steps.append(_Registered(function, channel, event))
+            self._chosen.clear()
             return function
 
         return register
@@ -80,14 +86,28 @@ class Registry:
         A payload that does not fit its event, and whatever a pipeline raises, comes out as it is.
         """
         event = event_of(envelope)
-        pipelines = (each for each in self._pipelines if each.wants(envelope))
-        return [write for each in pipelines for write in each.function(envelope, event)]
+        return [write for pipeline in self._for(envelope)[0] for write in pipeline(envelope, event)]
+
+    def has_steps(self, envelope: Envelope) -> bool:
+        """Tell whether anything is to be done about a record once it is safe."""
+        return bool(self._for(envelope)[1])
 
     def steps(self, envelope: Envelope) -> Iterator[Callable[[], None]]:
         """Yield what is to be done about a record once it is safe."""
-        for each in self._steps:
-            if each.wants(envelope):
-                yield lambda step=each.function: step(envelope, event_of(envelope))  # type: ignore[misc]
+        for function in self._for(envelope)[1]:
+            yield lambda step=function: step(envelope, event_of(envelope))  # type: ignore[misc]
+
+    def _for(self, envelope: Envelope) -> tuple[list[Pipeline], list[Step]]:
+        kind = (envelope.channel, envelope.event)
+        chosen = self._chosen.get(kind)
+        if chosen is None:
+            if len(self._chosen) >= _MOST_CHOSEN:  # somebody makes up names of events
+                self._chosen.clear()
+            chosen = self._chosen[kind] = (
+                [each.function for each in self._pipelines if each.wants(envelope)],
+                [each.function for each in self._steps if each.wants(envelope)],
+            )
+        return chosen
 
 
 def event_of(envelope: Envelope) -> Any:

@@ -150,13 +150,13 @@ def _changed(record: Record, shares: Shares, dice: Callable[[], float]) -> Deliv
     sent = record
     if malformed:
         labels.append("malformed")
-        sent = replace(sent, instead=_malformed(record, way))
+        sent = sent._replace(instead=_malformed(record, way))
     elif changed:
         labels.append("schema_added" if way < 0.5 else "schema_renamed")
-        sent = replace(sent, instead=_added(record) if way < 0.5 else _renamed(record))
+        sent = sent._replace(instead=_added(record) if way < 0.5 else _renamed(record))
     if skewed:
         labels.append("skewed_clock")
-        sent = replace(sent, time=record.time + timedelta(seconds=skew_s))
+        sent = sent._replace(time=record.time + timedelta(seconds=skew_s))
     return Delivery(sent, record.time, tuple(labels))
 
 

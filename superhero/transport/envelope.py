@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from enum import Enum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,6 +25,11 @@ _BEFORE_CHANNEL = b'","channel":"'
 _NOT_IN_A_CHANNEL = re.compile(r"[^A-Za-z0-9_.-]")
 _RECORD_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}:(0|[1-9][0-9]{0,18})")
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
+_BODY_BEGIN = re.compile(rb'\[\["([A-Za-z0-9_][A-Za-z0-9_.-]{0,119})",')
+_BODY_END = b'],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
+_ZERO_PER_DIGIT = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
+# From 19 digits on a whole number may need more than 64 bits, and orjson would make a float of it.
+_MANY_DIGITS = b"0" * 19
 # What orjson would write in a way of its own is handed to `_known`, so that both encoders write the same.
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
@@ -32,9 +38,8 @@ class EnvelopeError(ValueError):
     """Something that should be an envelope is not; the text says what is wrong with which field."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """One log record on its way.
+class Envelope(NamedTuple):
+    """One log record on its way; a named tuple, which is made four times as fast as a dataclass.
 
     id       `<producer>:<sequence>`; a producer is one process's one channel, and its sequence counts from 0
              without a gap, so that a missing or doubled record can be told from the sink alone
@@ -127,6 +132,14 @@ def is_channel(text: object) -> bool:
     return isinstance(text, str) and _CHANNEL.fullmatch(text) is not None
 
 
+# A worker asks for each record, and meets a handful of channels.
+_is_known_channel = lru_cache(maxsize=1024)(is_channel)
+
+
+def _is_mapping(value: object) -> bool:
+    return type(value) is dict or isinstance(value, Mapping)  # the first is five times as fast
+
+
 def _known(value: object) -> Any:
     if isinstance(value, tuple):
         return list(value)
@@ -140,45 +153,69 @@ _encode_json = json.JSONEncoder(
 ).encode
 
 
-def decode(fields: object) -> Envelope:
+def decode(fields: Any) -> Envelope:
     """Return the envelope that parsed JSON holds; raise EnvelopeError for whatever is not one."""
-    if not isinstance(fields, Mapping):
+    if not _is_mapping(fields):
         raise EnvelopeError(f"an envelope is a JSON object, not {type(fields).__name__}")
+    get = fields.get
+    record_id, channel, payload = get("id"), get("channel"), get("payload")
+    time, level, logger = get("time"), get("level"), get("logger")
+    event, message = get("event"), get("message")
+    if (
+        get("v") == VERSION
+        and is_record_id(record_id)
+        and isinstance(channel, str)
+        and _is_known_channel(channel)
+        and isinstance(time, str)
+        and isinstance(level, str)
+        and isinstance(logger, str)
+        and isinstance(message, str)
+        and (event is None or isinstance(event, str))
+        and (payload is None or _is_mapping(payload))
+    ):
+        return Envelope(record_id, channel, time, level, logger, event, message, payload)
+    raise EnvelopeError(_what_is_wrong(fields))
+
+
+def _what_is_wrong(fields: Mapping[str, Any]) -> str:
     if fields.get("v") != VERSION:
-        raise EnvelopeError(f"envelope version {fields.get('v')!r:.50} is not {VERSION}")
-    _check(fields, "id", _RECORD_ID)
-    _check(fields, "channel", _CHANNEL)
+        return f"envelope version {fields.get('v')!r:.50} is not {VERSION}"
+    for name, is_one, pattern in (("id", is_record_id, _RECORD_ID), ("channel", is_channel, _CHANNEL)):
+        if not is_one(fields.get(name)):
+            return f"{name} {fields.get(name)!r:.100} does not match {pattern.pattern}"
     for name in ("time", "level", "logger", "message"):
         if not isinstance(fields.get(name), str):
-            raise EnvelopeError(f"{name} must be text, not {fields.get(name)!r:.50}")
+            return f"{name} must be text, not {fields.get(name)!r:.50}"
     if not isinstance(fields.get("event"), str | None):
-        raise EnvelopeError(f"event must be text or null, not {fields.get('event')!r:.50}")
-    if not isinstance(fields.get("payload"), Mapping | None):
-        raise EnvelopeError(f"payload must be an object or null, not {fields.get('payload')!r:.50}")
-    return Envelope(
-        id=fields["id"],
-        channel=fields["channel"],
-        time=fields["time"],
-        level=fields["level"],
-        logger=fields["logger"],
-        event=fields.get("event"),
-        message=fields["message"],
-        payload=fields.get("payload"),
-    )
-
-
-def _check(fields: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> None:
-    value = fields.get(name)
-    if not (isinstance(value, str) and pattern.fullmatch(value)):
-        raise EnvelopeError(f"{name} {value!r:.100} does not match {pattern.pattern}")
+        return f"event must be text or null, not {fields.get('event')!r:.50}"
+    return f"payload must be an object or null, not {fields.get('payload')!r:.50}"
 
 
 def task_body(channel: str, encoded: Sequence[bytes]) -> bytes:
     """Return the body of an ingest task (args, kwargs, embed) around envelopes that are encoded already."""
-    return b'[["%b",[%b]],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]' % (
-        channel.encode("ascii"),
-        b",".join(encoded),
-    )
+    return b'[["%b",[%b]%b' % (channel.encode("ascii"), b",".join(encoded), _BODY_END)
+
+
+def envelopes_in(body: object) -> tuple[str, bytes] | None:
+    """Return (channel, envelopes as JSON) of a body as `task_body` makes it, unparsed; None for any other.
+
+    Looks at beginning and end alone: what `parse` makes of what is in between may still be anything. A body
+    may be text: py-amqp decodes where it can.
+    """
+    encoded = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    if not isinstance(encoded, bytes) or not encoded.endswith(_BODY_END):
+        return None
+    begin = _BODY_BEGIN.match(encoded)
+    return begin and (begin[1].decode("ascii"), encoded[begin.end() : -len(_BODY_END)])
+
+
+def parse(envelopes: bytes) -> Any:
+    """Return what JSON text holds, without a loss. Raise ValueError if it is none."""
+    # Several times as fast as json, but it makes floats of large whole numbers and knows no lone surrogates.
+    if _MANY_DIGITS not in envelopes.translate(_ZERO_PER_DIGIT):
+        with suppress(ValueError):
+            return orjson.loads(envelopes)
+    return json.loads(envelopes)
 
 
 def task_headers(channel: str, task_id: str, size: int, first_id: str) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Take records from a buffer to a broker, in batches, until the broker confirmed each.
 
 A channel has at most one batch on its way that is not full. So a record that comes alone goes out at once;
-while its confirm is awaited others gather, and the busier a channel is the larger its batches become. Full
-batches go out side by side, as many as the window allows. A new connection begins with a window of one and
-doubles it with every confirm, so that a broker in trouble is not met with a flood.
+while its confirm is awaited, and for some milliseconds at least, others gather: the busier a channel is the
+larger its batches become. Full batches go out side by side, as many as the window allows. A new connection
+begins with a window of one and doubles it with every confirm, so that a broker in trouble is not met with a
+flood.
 
 What has no outcome when a connection ends is sent again on the next, before younger records, as the same
 task. There is no number of attempts after which a record is given up.
@@ -161,6 +162,9 @@ class Publisher:
             if self._flight or self._sender.blocked:
                 self._settle(self._sender.wait(_LOOK_S if self._flight else self._sender.idle_s))
                 self._check_patience()
+            elif (linger_s := self._flight.linger_s) > 0.0:
+                # Without listening: who logs meanwhile need not wake us, which would cost more than the call.
+                self._rest(linger_s)
             else:
                 self._settle(self._sender.wait(0.0))
                 self._sleep(mark, min(self._sender.idle_s, self._flight.nearest_rest_s))

@@ -23,7 +23,7 @@ from superhero.transport.leases import NONE, Lease, Line
 from superhero.transport.shelf import Shelf
 
 SEGMENT_BYTES = 8 * 1024 * 1024
-_AHEAD_RECORDS, _AHEAD_BYTES = 2000, 1024 * 1024
+_AHEAD_RECORDS, _AHEAD_BYTES = 4000, 2 * 1024 * 1024
 """How much is read ahead for channels that do not rest."""
 _MOST_AHEAD_BYTES = 32 * 1024 * 1024
 """What may stand in memory at all, in flight or of resting channels; beyond it these hold up the others."""

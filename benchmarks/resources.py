@@ -1,0 +1,68 @@
+"""What processes use: processor time and memory, read from /proc; Linux alone."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all that descend from it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [pid, *(each for child in children for each in family(int(child)))]
+
+
+def cpu_s(pids: Iterable[int]) -> float:
+    """Return how many seconds of processor time these processes took so far."""
+    return sum(_stat(pid)[0] for pid in pids)
+
+
+def memory_bytes(pid: int) -> int:
+    """Return how much memory a process has in use; 0 when it is gone."""
+    return _stat(pid)[1]
+
+
+def _stat(pid: int) -> tuple[float, int]:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0, 0
+    # utime and stime are fields 14 and 15 of the whole line, rss is the 24th; the rest begins at the 3rd.
+    return (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[21]) * _PAGE_BYTES
+
+
+class Sampler:
+    """Calls something every `every_s` seconds in a thread of its own, and keeps (seconds, what it said)."""
+
+    def __init__(self, look: Callable[[], float], every_s: float) -> None:
+        self.samples: list[tuple[float, float]] = []
+        self._look = look
+        self._every_s = every_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._every_s):
+            self.samples.append((time.monotonic() - self._began, self._look()))

@@ -1,0 +1,96 @@
+"""One, two and four workers on one channel: how much faster, and nothing lost beyond the cores."""
+
+from __future__ import annotations
+
+import os
+
+from benchmarks.figures import Figures, Plot, Spread, Table, Target
+from benchmarks.resources import cpu_s, family
+from benchmarks.stage import READY_S, Lines, Stage, said_by
+from benchmarks.suites.to_disk import CHANNEL, program
+from superhero.ops.verify import verify
+
+REPETITIONS = 3
+_TIMEOUT_S = 300.0
+
+
+def run(stage: Stage) -> Figures:
+    """Give each number of workers, one child each, the same records; a second time what others do differs."""
+    count, numbers = stage.amount(150_000, 4_000), stage.amount_list([1, 2, 4], [1, 2])
+    rates = {workers: Spread() for workers in numbers}
+    busy = {workers: Spread() for workers in numbers}
+    kept = dict.fromkeys(numbers, True)
+    for repetition in range(stage.amount(REPETITIONS, 1)):
+        for workers in numbers:
+            rate, cores, whole = _drain(stage, workers, count, f"bench-{workers}-{repetition}")
+            rates[workers].values.append(rate)
+            busy[workers].values.append(cores)
+            kept[workers] = kept[workers] and whole
+    return _figures(rates, busy, kept)
+
+
+def _drain(stage: Stage, workers: int, count: int, producer: str) -> tuple[float, float, bool]:
+    """Return records/s, how many cores the workers kept busy, and whether every record is there once."""
+    output = stage.fresh_folder(producer)
+    running = [stage.worker(output, CHANNEL, concurrency=1) for _ in range(workers)]
+    shape = ("--channel", CHANNEL, "--producer", producer, "--count", str(count))
+    argv = program("preload", "--broker-url", stage.services.broker_url, *shape)
+    preload = stage.start("preload", argv)
+    preload.wait_for_line("warm", READY_S)
+    pids = [pid for worker in running for pid in family(worker.pid)]
+    cpu_before_s = cpu_s(pids)
+    there = Lines(output).wait_for(count, _TIMEOUT_S)
+    began = float(said_by(preload)["began"])
+    cores = (cpu_s(pids) - cpu_before_s) / (there - began)
+    for worker in running:
+        worker.stop()
+    total = verify(output).total()
+    whole = total.written == count and not (total.lost or total.duplicated or total.unexpected)
+    return count / (there - began), cores, whole
+
+
+def _figures(rates: dict[int, Spread], busy: dict[int, Spread], kept: dict[int, bool]) -> Figures:
+    alone = rates[1].middle
+    gain = rates[2].middle / alone
+    most = max(rates)
+    cores = os.cpu_count() or 1
+    return Figures(
+        tables=[
+            Table(
+                "workers",
+                "Workers with one child each, records/s from queue to disk",
+                ("workers", "records/s", "least", "most", "of one", "cores busy", "all there, once"),
+                [
+                    [
+                        number,
+                        each.middle,
+                        each.least,
+                        each.most,
+                        f"{each.middle / alone:.2f}×",
+                        busy[number].middle,
+                        _yes(kept[number]),
+                    ]
+                    for number, each in rates.items()
+                ],
+                notes=[f"The broker shares the {cores} cores with the workers."],
+            )
+        ],
+        plots=[
+            Plot(
+                "workers",
+                "Workers with one child each",
+                "lines",
+                "records per second",
+                {"superhero": [(float(number), each.middle) for number, each in rates.items()]},
+                x_axis="workers",
+            )
+        ],
+        targets=[
+            Target("two workers beside one", "near 2×", f"{gain:.2f}×", gain >= 1.6),
+            Target("more workers than cores", "no loss", "none" if kept[most] else "some", kept[most]),
+        ],
+    )
+
+
+def _yes(true: bool) -> str:
+    return "yes" if true else "no"
