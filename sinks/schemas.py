@@ -1,7 +1,7 @@
 """Schemas of the datasets, in one place: columns, types, units, versions.
 
-Sinks with columns (Parquet, SQL) take theirs from here; `python -m sinks.schemas` prints all as tables. Rules
-by which a schema may change:
+Sinks with columns (Parquet, SQL) take theirs from here, and so does docs/data.md: `python -m sinks.schemas`
+prints it. Rules by which a schema may change:
 
 - A column is added with the version that brought it, `since`; no column is removed, renamed or retyped, so
   that files and tables of every version can be read together and a missing column reads as null.
@@ -75,7 +75,7 @@ class Schema:
 IDENTITY: Mapping[Shape, tuple[Column, ...]] = {
     Shape.STREAM: (Column(RECORD_ID, Type.NAME, "identity: `<producer>:<sequence>`"),),
     Shape.OBJECTS: (
-        Column(OBJECT_KEY, Type.NAME, "identity: the object's key, here the game's token"),
+        Column(OBJECT_KEY, Type.NAME, "identity: the object's key, such as the game's token"),
         Column(OBJECT_ROW, Type.UINT64, "identity: the row's place in its object", "rows from 0"),
     ),
 }
@@ -178,6 +178,40 @@ register(
 )
 register(
     schema(
+        "PLAYERS",
+        Shape.STREAM,
+        "Fact: the rating of every player over time, one row per player and game.",
+        (
+            Column("user_token", Type.NAME, "public id of the player"),
+            _GAME,
+            Column("rank", Type.UINT8, "1 is the winner of the game", "place"),
+            Column("rating_prior", Type.UINT16, "the rating (Elo) before the game", "points"),
+            Column("rating", Type.UINT16, "the rating after it; everybody begins with 1000", "points"),
+            Column("games", Type.UINT64, "how many games the player has played, this one included", "games"),
+            Column("time", Type.TIME, "when it was logged"),
+        ),
+    )
+)
+register(
+    schema(
+        "HEROES",
+        Shape.OBJECTS,
+        "Dimension: the heroes that games are played with, one row per hero and roster.",
+        (
+            Column("roster", Type.NAME, "name of the list of heroes, made of its content"),
+            Column("superhero_id", Type.UINT16, "the hero, as in GAME_META"),
+            Column("name", Type.TEXT, "the hero's name"),
+            *(
+                Column(power, Type.UINT8, f"the hero's {power}; 1 where it is unknown", "points, 1 to 100")
+                for power in ("intelligence", "strength", "durability", "speed", "power", "combat")
+            ),
+            Column("health", Type.UINT64, "what the hero can bear", "points of health"),
+            Column("attack", Type.UINT64, "what an attack of it takes off", "points of health"),
+        ),
+    )
+)
+register(
+    schema(
         "RECORDS",
         Shape.STREAM,
         "Every log record of every channel, as it was logged.",
@@ -193,5 +227,53 @@ register(
     )
 )
 
+_DOCUMENT = """\
+# Data: what the pipeline writes
+
+Made by `python -m sinks.schemas > docs/data.md`; a test holds the two together.
+
+## Where it stands
+
+| sink | a dataset is | a row is known by |
+| --- | --- | --- |
+| `json:` | `<root>/superhero/<DATASET>/*.jsonl`: a file per object, or per producer of a stream; \
+compacted objects in `_compacted/` | the file's name, or `record_id` |
+| `parquet:` | `<root>/superhero/dataset=<DATASET>/date=<YYYY-MM-DD>/*.parquet` | `object_key` and \
+`object_row`, or `record_id` |
+| `delta:` | the table `<root>/superhero_delta/<DATASET>`, partitioned by `date` | the same |
+| `postgresql:`, `mariadb:`, `sqlite:` | a table named like the dataset, in small letters | the same, its \
+primary key |
+
+`superhero query` has a view for each dataset, whichever of the first three it stands in;
+`superhero leaderboard` ranks the players, and `superhero game TOKEN` tells how a fight went.
+
+## Compacted JSON Lines
+
+`superhero compact` merges objects' files into segments, named in `<DATASET>/_compacted/manifest.json` with
+their rows, bytes and sha256. A segment is two files: `<name>.jsonl`, the objects' lines as they were, and
+`<name>.keys`, a line per object: key, first byte, bytes. To read a dataset, list its `*.jsonl`, then read the
+manifest, if there is one, then the `.keys` of its segments; take the segments' rows, and of the listed files
+those whose name is none of the keys. What the manifest does not name does not count.
+
+## How it may change
+
+A column is added with a schema version, `since`; none is removed, renamed or given another type, so files and
+tables of every version are read together, and a column that was not there yet is null. What a producer sends
+beyond the schema, or what does not fit its column, is not refused: it stands as JSON in `extra`, in JSON
+Lines as a field of its own. What lacks a field that its event must have goes to quarantine.
+
+Numbers that exceed a database's own types stand in `extra` there. Times are in UTC. A game stands whole or
+not at all; rows have no order.
+
+## Datasets
+
+{tables}"""
+
+
+def document() -> str:
+    """Return docs/data.md."""
+    return _DOCUMENT.format(tables=as_markdown())
+
+
 if __name__ == "__main__":
-    print(as_markdown())
+    print(document(), end="")

@@ -4,7 +4,8 @@ An event travels as `extra={"event": e.name, "payload": e.payload()}` of an ordi
 back with `from_payload`. Everything a pipeline writes is in the event: it is the state as of that moment,
 so that it can be ingested long after Redis has moved on. `user` is always a public id, never a token.
 
-Changing a field bumps `SCHEMA_VERSION`; golden samples stand under tests/contract/golden.
+Changing a field bumps `SCHEMA_VERSION`; golden samples stand under tests/contract/golden. A payload may have
+more fields than we know, from a newer version: they are passed over here and stay in the record.
 """
 
 from __future__ import annotations
@@ -37,7 +38,15 @@ class Event:
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """Build the event from a payload. Raise KeyError, TypeError or ValueError if it does not fit."""
-        return cls(**payload)
+        return cls(**_fields(cls, payload))
+
+
+def _fields(
+    kind: type[Event] | type[Standing] | type[HeroFacts], payload: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the fields of a dataclass out of a payload that may have more of them."""
+    names: tuple[str, ...] = kind.__match_args__
+    return {name: payload[name] for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +131,8 @@ class GameCompleted(Event):
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """Build the event with its podium. Raise KeyError, TypeError or ValueError if it does not fit."""
-        fields = dict(payload)
-        podium = [Standing(**row) for row in fields.pop("podium")]
+        fields = _fields(cls, payload)
+        podium = [Standing(**_fields(Standing, row)) for row in fields.pop("podium")]
         return cls(podium=podium, **fields)
 
 
@@ -139,6 +148,66 @@ class GameTimedOut(Event):
     joined: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class PlayerRated(Event):
+    """A participant's rating after a game, in points; it is logged after the game's completion.
+
+    `games` is how many it has played so far, this one included; `rank` 1 is the winner.
+    """
+
+    name: ClassVar[str] = "player.rated"
+    channel: ClassVar[str] = CHANNEL_LOBBY
+
+    game_token: str
+    user: str
+    rank: int
+    rating_prior: int
+    rating: int
+    games: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeroFacts:
+    """What the rules know of a hero: its powers, 1 to 100, and its health and attack in points."""
+
+    id: int
+    name: str
+    intelligence: int
+    strength: int
+    speed: int
+    durability: int
+    power: int
+    combat: int
+    health: int
+    attack: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeroesListed(Event):
+    """Some of the heroes that games are played with; `roster` names the whole list by its content."""
+
+    name: ClassVar[str] = "heroes.listed"
+    channel: ClassVar[str] = CHANNEL_LOBBY
+
+    roster: str
+    part: int
+    heroes: list[HeroFacts]
+
+    def payload(self) -> dict[str, Any]:
+        """Return the event as a JSON-ready dict, a dict per hero in it."""
+        facts: tuple[str, ...] = HeroFacts.__match_args__
+        heroes = [{fact: getattr(hero, fact) for fact in facts} for hero in self.heroes]
+        return {"roster": self.roster, "part": self.part, "heroes": heroes}
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Build the event with its heroes. Raise KeyError, TypeError or ValueError if it does not fit."""
+        fields = _fields(cls, payload)
+        heroes = [HeroFacts(**_fields(HeroFacts, facts)) for facts in fields.pop("heroes")]
+        return cls(heroes=heroes, **fields)
+
+
 EVENTS: Mapping[str, type[Event]] = {
-    cls.name: cls for cls in (UserLoggedIn, GameStarted, AttackMade, GameCompleted, GameTimedOut)
+    cls.name: cls
+    for cls in (UserLoggedIn, GameStarted, AttackMade, GameCompleted, GameTimedOut, PlayerRated, HeroesListed)
 }

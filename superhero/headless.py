@@ -10,35 +10,41 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-from superhero.events import CHANNELS, Event, UserLoggedIn
+from superhero.events import CHANNELS, Event, GameCompleted, PlayerRated, UserLoggedIn
 from superhero.game import rules
+from superhero.generator.population import Choices, Habits, Sessions
+from superhero.generator.rates import Rate
+from superhero.generator.ratings import Ratings
 from superhero.identity import public_id
-from superhero.roster import Hero
+from superhero.roster import Hero, listing
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """When a run begins unless told otherwise: never now, or the same seed would not give the same bytes."""
 
-TICK = timedelta(milliseconds=20)
-"""How long after the record before it a record is dated."""
-
 PLAYERS = 100
 MAX_PARTICIPANTS = 255
 
-T = TypeVar("T")
-
-_GENERATION = 1  # to be raised when the same arguments give other records than before
+_GENERATION = 2  # to be raised when the same arguments give other records than before
 
 
 class Record(NamedTuple):
-    """An event, the id its log record has, and when it happened (UTC)."""
+    """An event, the id its log record has, and when it happened (UTC).
+
+    `instead` is what the record carries in place of its event's payload; None: the payload as it is.
+    """
 
     record_id: str
     time: datetime
     event: Event
+    instead: Mapping[str, Any] | None = None
+
+    def payload(self) -> Mapping[str, Any]:
+        """Return what the record carries."""
+        return self.event.payload() if self.instead is None else self.instead
 
 
 def play(
@@ -49,73 +55,96 @@ def play(
     participants: tuple[int, int] = (2, 4),
     players: int = PLAYERS,
     start: datetime = START,
+    rate: Rate = Rate(),  # noqa: B008  # frozen
+    habits: Habits = Habits(),  # noqa: B008  # frozen
+    variant: str = "",
 ) -> Iterator[Record]:
     """Return what happens when `players` log in and play `games` games, one after another.
 
-    `participants` are the smallest and largest game. A player attacks a random one of those who stand. Record
-    ids are gapless per channel. Raise ValueError for arguments that make no game.
+    `participants` are the smallest and largest game. First the heroes are listed. Record ids are gapless per
+    channel. `variant` is whatever else sets the run apart, such as what is done to its records later. Raise
+    ValueError for arguments that make no game.
     """
     _check(heroes, participants, players, start)
-    run = _Run(seed, _digest(heroes, participants, players, start), start)
-    return _games(run, games, heroes, participants, players)
+    run = _Run(seed, _digest(heroes, participants, players, start, rate, habits, variant), start, rate)
+    return _games(run, games, heroes, participants, players, habits)
 
 
 def _games(
-    run: _Run, games: int, heroes: Sequence[Hero], participants: tuple[int, int], players: int
+    run: _Run,
+    games: int,
+    heroes: Sequence[Hero],
+    participants: tuple[int, int],
+    players: int,
+    habits: Habits,
 ) -> Iterator[Record]:
-    users = [public_id(run.token(f"user:{number}", 32)) for number in range(players)]
-    for user in users:
-        yield run.record(UserLoggedIn(user, created=True))
     smallest, largest = participants
-    fighters, bench = list(users), list(heroes)
-    for number in range(games):
+    users = [public_id(run.token(f"user:{number}", 32)) for number in range(players)]
+    sessions = Sessions(users, largest, habits, run.below)
+    choices = Choices(heroes, habits, run.name, run.below)
+    ratings, known = Ratings(), set[str]()
+    yield from map(run.record, listing(heroes))
+    for number in range(max(games, 1)):
+        for user in sessions.arrivals():
+            yield run.record(UserLoggedIn(user, created=user not in known))
+            known.add(user)
+        if number == games:
+            break  # there are no games, and everybody is there for them
         size = smallest + run.below(largest - smallest + 1)
-        chosen = zip(run.draw(fighters, size), run.draw(bench, size), strict=True)
+        playing = sessions.line_up(size)
+        chosen = zip(playing, choices.heroes(playing), strict=True)
         line_up = [rules.Fighter(user, hero.id, hero.attack, hero.health) for user, hero in chosen]
-        yield from _game(run, run.token(f"game:{number}", 16), line_up)
+        yield from _game(run, run.token(f"game:{number}", 16), line_up, choices, ratings)
+        sessions.departures(playing)
 
 
-def _game(run: _Run, game_token: str, line_up: Sequence[rules.Fighter]) -> Iterator[Record]:
+def _game(
+    run: _Run, game_token: str, line_up: Sequence[rules.Fighter], choices: Choices, ratings: Ratings
+) -> Iterator[Record]:
     state, events = rules.start(game_token, line_up)
     yield from map(run.record, events)
     while state.winner is None:
-        attacker, *others = state.order
-        state, events = rules.apply(state, rules.Attack(attacker, others[run.below(len(others))]))
+        state, events = rules.apply(state, rules.Attack(state.order[0], choices.enemy(state)))
         yield from map(run.record, events)
+    completed = events[-1]
+    if isinstance(completed, GameCompleted):
+        yield from map(run.record, _rated(completed, ratings))
+
+
+def _rated(completed: GameCompleted, ratings: Ratings) -> Iterator[PlayerRated]:
+    rated = ratings.played([standing.user for standing in completed.podium])
+    for rank, each in enumerate(rated, start=1):
+        prior = each.rating - each.change
+        yield PlayerRated(completed.game_token, each.user, rank, prior, each.rating, each.games)
 
 
 class _Run:
     """The dice, the clock and the counters of one run."""
 
-    def __init__(self, seed: int, digest: str, start: datetime) -> None:
-        self._name = f"{seed}-{digest}"
+    def __init__(self, seed: int, digest: str, start: datetime, rate: Rate) -> None:
+        self.name = f"{seed}-{digest}"
         # Of Random only random() is promised to give the same on every Python.
-        self._random: Callable[[], float] = random.Random(self._name).random
+        self._random: Callable[[], float] = random.Random(self.name).random
         self._next_time = start.astimezone(UTC)
-        self._producers = {channel: f"sim-{self._name}-{channel.rpartition('.')[2]}" for channel in CHANNELS}
+        self._rate = rate
+        self._even_gap = rate.gap(self._next_time) if rate.shape == "constant" else None
+        self._producers = {channel: f"sim-{self.name}-{channel.rpartition('.')[2]}" for channel in CHANNELS}
         self._sequences = dict.fromkeys(CHANNELS, 0)
 
     def below(self, limit: int) -> int:
         """Return a random number from 0 to `limit` - 1."""
         return int(self._random() * limit)
 
-    def draw(self, pool: list[T], count: int) -> list[T]:
-        """Return `count` random different things of `pool`, which is left in another order."""
-        for place in range(count):
-            other = place + self.below(len(pool) - place)
-            pool[place], pool[other] = pool[other], pool[place]
-        return pool[:count]
-
     def token(self, of: str, length: int) -> str:
         """Return the hex token of something, the same in every such run."""
-        return hashlib.sha256(f"{self._name}:{of}".encode()).hexdigest()[:length]
+        return hashlib.sha256(f"{self.name}:{of}".encode()).hexdigest()[:length]
 
     def record(self, event: Event) -> Record:
         """Give an event its record id and its time."""
         channel, time = event.channel, self._next_time
         sequence = self._sequences[channel]
         self._sequences[channel] = sequence + 1
-        self._next_time = time + TICK
+        self._next_time = time + (self._even_gap or self._rate.gap(time))
         return Record(f"{self._producers[channel]}:{sequence}", time, event)
 
 
@@ -133,7 +162,24 @@ def _check(heroes: Sequence[Hero], participants: tuple[int, int], players: int, 
         raise ValueError(f"the start {start.isoformat()} must say its time zone")
 
 
-def _digest(heroes: Sequence[Hero], participants: tuple[int, int], players: int, start: datetime) -> str:
-    line_up = [(hero.id, hero.health, hero.attack) for hero in heroes]
-    said = (_GENERATION, participants, players, start.astimezone(UTC).isoformat(), line_up)
+def _digest(
+    heroes: Sequence[Hero],
+    participants: tuple[int, int],
+    players: int,
+    start: datetime,
+    rate: Rate,
+    habits: Habits,
+    variant: str,
+) -> str:
+    line_up = [(hero.id, hero.name, hero.health, hero.attack) for hero in heroes]
+    said = (
+        _GENERATION,
+        participants,
+        players,
+        start.astimezone(UTC).isoformat(),
+        (rate.per_second, rate.shape),
+        (habits.skill, habits.heroes, habits.session_games),
+        variant,
+        line_up,
+    )
     return hashlib.sha256(repr(said).encode()).hexdigest()[:8]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from superhero.events import Event
+from superhero.transport.envelope import Envelope
+
 
 def text(value: object, name: str) -> str:
     """Return `value` if it is text, else raise ValueError."""
@@ -23,6 +29,17 @@ def uint16(value: object, name: str) -> int:
 def uint64(value: object, name: str) -> int:
     """Return `value` if it is a whole number from 0 to 2**64 - 1, else raise ValueError."""
     return _uint(value, name, 64)
+
+
+def added(envelope: Envelope, event: Event, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a payload that its event does not have, as a newer producer may send them.
+
+    Beside the columns of `row` they stand in the dataset's `extra`; whoever has a column's name is let go
+    of here, and stands in RECORDS all the same.
+    """
+    known: tuple[str, ...] = event.__match_args__
+    payload = envelope.payload or {}
+    return {name: value for name, value in payload.items() if name not in known and name not in row}
 
 
 def _uint(value: object, name: str, bits: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -12,8 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from superhero.config import from_env, without_password
-from superhero.roster import Hero, read_file, shipped, store, stored
+from superhero.errors import BrokerUnavailable, RosterError
+from superhero.eventlog import as_log_record
+from superhero.roster import Hero, listing, read_file, shipped, store, stored
 from superhero.roster.pull import FIRST_ID, LAST_ID, HeroApi, Pulled, pull
+from superhero.transport import CeleryHandler
 
 _SHOWN_SKIPPED = 10
 
@@ -22,7 +26,8 @@ _SHOWN_SKIPPED = 10
     epilog="\b\nExamples:\n  superhero heroes load                     those shipped with the package\n"
     "  superhero heroes load heroes.json --add   a file of Super Hero API's shape, beside who is there\n"
     "  SUPERHERO_API_TOKEN=... superhero heroes pull --load\n"
-    "  superhero heroes list --json"
+    "  superhero heroes list --json\n"
+    "  superhero heroes publish                  those in Redis, into the dataset HEROES"
 )
 def command() -> None:
     """Load heroes from a file or pull them from Super Hero API."""
@@ -84,6 +89,36 @@ def list_(as_json: bool) -> None:
     else:
         click.echo("no heroes are loaded: superhero heroes load", err=True)
     raise SystemExit(0 if heroes else 1)
+
+
+@command.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--patience",
+    "patience_s",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds to wait for the broker's confirms.",
+)
+def publish(file: Path | None, patience_s: float) -> None:
+    """Log the heroes in Redis (REDIS_URL), or those of FILE, so that workers write them to HEROES.
+
+    `simulate` does that by itself. The same heroes published again change nothing there.
+    """
+    settings = from_env()
+    heroes = stored(settings.redis_url) if file is None else read_file(file)
+    if not heroes:
+        raise RosterError("no heroes are loaded: superhero heroes load")
+    with closing(CeleryHandler(broker_url=settings.broker_url)) as handler:
+        for event in listing(heroes):
+            handler.handle(as_log_record(event))
+        if not handler.flush(patience_s):
+            raise BrokerUnavailable(
+                f"{without_password(settings.broker_url)} did not confirm within {patience_s:g} s; "
+                "run the command again once it is back"
+            )
+    click.echo(f"{len(heroes)} heroes published")
 
 
 def _load(heroes: list[Hero], add: bool) -> None:

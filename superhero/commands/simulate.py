@@ -6,31 +6,42 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from superhero.commands.dials import Dials, dials
 from superhero.commands.participants import participants_option
 from superhero.config import from_env
 from superhero.events import GameCompleted
-from superhero.headless import PLAYERS, START, Record, play
+from superhero.generator.faults import Delivery, deliver
+from superhero.headless import PLAYERS, START, play
+from superhero.ops.answer_key import AnswerKeyWriter
 from superhero.ops.outlets import Put, lines, pipeline
+from superhero.ops.pace import Pace
 from superhero.roster import read_file, shipped
 from superhero.transport import CeleryHandler
 
 _PIPELINE, _STDOUT = "pipeline", "-"
 _SHOW_EVERY = 50  # games
 
+Send = Callable[[Delivery], None]
+
 
 @click.command(
     epilog="\b\nExamples:\n  superhero simulate --games 1000 --seed 7\n"
     "  superhero simulate --games 3 --seed 7 --to - | head -3\n"
-    "  superhero simulate --games 100000 --to records.jsonl --json"
+    "  superhero simulate --games 100000 --to records.jsonl --json\n"
+    "  superhero simulate --speed 60x --shape daily --session-games 20\n"
+    "  superhero simulate --duplicated 0.05 --malformed 0.01 --answer-key expected.json\n"
+    "  superhero verify --expect expected.json --quarantine"
 )
 @click.option("--games", default=1000, show_default=True, type=click.IntRange(0), help="Games to play.")
 @click.option(
@@ -48,6 +59,12 @@ _SHOW_EVERY = 50  # games
     default=START.isoformat(),
     show_default=True,
     help="When the run begins, ISO 8601; UTC where it names no zone.",
+)
+@dials
+@click.option(
+    "--answer-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what a sink must hold afterwards, for `superhero verify --expect`.",
 )
 @click.option(
     "--to",
@@ -72,26 +89,68 @@ def command(
     players: int,
     heroes: Path | None,
     start: str,
+    answer_key: Path | None,
     to: str,
     patience_s: float,
     as_json: bool,
+    **dialled: Any,
 ) -> None:
     """Play games without sockets, as fast as it goes.
 
     The rules and the records are the server's. The same options give the same records, down to ids and times:
     simulated twice into the same sink, a run adds nothing the second time, and with more --games it adds only
-    the further games. Other options but --games and --to make another run, with ids of its own.
+    the further games. Other options but --games, --speed and --to make another run, with ids of its own.
     """
     begin = _moment(start)
     roster = shipped() if heroes is None else read_file(heroes)
+    set_to = Dials.of(dialled)
     try:
-        records = play(seed, games, roster, participants=participants, players=players, start=begin)
+        records = play(
+            seed,
+            games,
+            roster,
+            participants=participants,
+            players=players,
+            start=begin,
+            rate=set_to.rate,
+            habits=set_to.habits,
+            variant=repr(set_to.shares) if set_to.shares.some else "",
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    key = AnswerKeyWriter(
+        {
+            "seed": seed,
+            "participants": participants,
+            "players": players,
+            "heroes": len(roster),
+            "start": begin.isoformat(),
+            "rate": asdict(set_to.rate),
+            "habits": asdict(set_to.habits),
+            "shares": asdict(set_to.shares),
+        }
+    )
     begun = time.monotonic()
     with _outlet(to, patience_s) as put:
-        count = _pour(records, put, games)
+        count = _pour(deliver(records, set_to.shares, seed), _sending(put, set_to, key, answer_key), games)
+    if answer_key is not None:
+        with _file(answer_key) as file:
+            file.write(json.dumps(key.told(), indent=1).encode() + b"\n")
     _summarize(games, count, time.monotonic() - begun, to, as_json)
+
+
+def _sending(put: Put, set_to: Dials, key: AnswerKeyWriter, answer_key: Path | None) -> Send:
+    """Return what sends a record at its time and takes it into the answer key, if one is asked for."""
+    pace = None if set_to.speed is None else Pace(set_to.speed)
+
+    def send(delivery: Delivery) -> None:
+        if pace is not None:
+            pace.wait(delivery.due)
+        put(delivery.record)
+        if answer_key is not None:
+            key.add(delivery)
+
+    return send
 
 
 @contextmanager
@@ -105,23 +164,23 @@ def _outlet(to: str, patience_s: float) -> Iterator[Put]:
         with closing(handler), pipeline(handler, handler, patience_s) as put:
             yield put
     else:
-        with _file(Path(to)) as put:
+        with _file(Path(to)) as file, lines(file) as put:
             yield put
 
 
 @contextmanager
-def _file(path: Path) -> Iterator[Put]:
+def _file(path: Path) -> Iterator[BinaryIO]:
     """Write a file that is there whole or not at all; a device or a pipe is written to as it is."""
     try:
         if path.exists() and not path.is_file():
-            with path.open("wb") as file, lines(file) as put:
-                yield put
+            with path.open("wb") as file:
+                yield file
             return
         target = path.resolve()  # a link stays a link
         unfinished = target.with_name(f".{target.name}.tmp")
         try:
-            with unfinished.open("wb") as file, lines(file) as put:
-                yield put
+            with unfinished.open("wb") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(target)
@@ -131,8 +190,8 @@ def _file(path: Path) -> Iterator[Put]:
         raise click.FileError(str(path), hint=error.strerror or str(error)) from error
 
 
-def _pour(records: Iterable[Record], put: Put, games: int) -> int:
-    """Put every record out, showing progress on a terminal; return how many there were."""
+def _pour(deliveries: Iterable[Delivery], send: Send, games: int) -> int:
+    """Send every record, showing progress on a terminal; return how many were sent."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -144,10 +203,10 @@ def _pour(records: Iterable[Record], put: Put, games: int) -> int:
     count, played, begun = 0, 0, time.monotonic()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("simulating", total=games, rate=0.0)
-        for record in records:
-            put(record)
+        for delivery in deliveries:
+            send(delivery)
             count += 1
-            if type(record.event) is GameCompleted:
+            if type(delivery.record.event) is GameCompleted and not delivery.again:
                 played += 1
                 if played % _SHOW_EVERY == 0 or played == games:
                     bar.update(task, completed=played, rate=count / (time.monotonic() - begun))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -13,8 +14,11 @@ from rich.table import Table
 
 from superhero.config import from_env
 from superhero.errors import ServiceError
+from superhero.ops.answer_key import read_answer_key
 from superhero.ops.datasets import files, folder_of
+from superhero.ops.held import Held, HeldEvent, KeyVerdict, hold
 from superhero.ops.quarantine import Selection, look
+from superhero.ops.readers import is_json_lines, open_reader
 from superhero.ops.verify import FIGURES, RECORDS, Expected, Line, Verdict, read_expected, verify
 
 _MOST_LINES = 20
@@ -33,7 +37,8 @@ _BAD = {"lost", "duplicated", "unexpected"}
     "--expect",
     "expect",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file of what the producers say; without it only gaps show, not what is missing at the end.",
+    help="What a sink must hold: the answer key of `superhero simulate`, or JSON of what the producers say; "
+    "without it only gaps show, not what is missing at the end.",
 )
 @click.option("--quarantine", is_flag=True, help="Look into the quarantine at BROKER_URL, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
@@ -42,21 +47,56 @@ def command(sink: str | None, expect: Path | None, quarantine: bool, as_json: bo
 
     Exit status 0 only when nothing was lost or doubled and all is accounted for, 1 otherwise, 2 when that
     cannot be told. Stop the workers first, or let them finish.
+
+    With an answer key every dataset is held against it, row by row; the sink must hold that run alone. Sinks
+    other than JSON Lines (parquet:, delta:, postgresql:, mariadb:, sqlite:) can be verified by a key only.
     """
     settings = from_env()
-    folder = folder_of(sink or settings.sinks or f"json:{settings.output_dir}")
+    url = sink or settings.sinks or f"json:{settings.output_dir}"
+    key = read_answer_key(expect) if expect else None
+    held = hold(open_reader(url), key) if key else None
+    if held is not None and not is_json_lines(url):
+        _report(None, held, as_json, quarantine)
+    folder = folder_of(url)
     expected = read_expected(expect) if expect else Expected()
     if quarantine:
         there = [i for letter in look(settings.broker_url, Selection()) for i in letter.record_ids]
         expected = replace(expected, quarantined=[*expected.quarantined, *there])
     if not (files(folder, RECORDS) or expected.producers):
         raise ServiceError(f"there are no records under {folder.resolve()}; is that where the workers write?")
-    verdict = verify(folder, expected)
+    _report(verify(folder, expected), held, as_json, quarantine)
+
+
+def _report(verdict: Verdict | None, held: KeyVerdict | None, as_json: bool, quarantine: bool) -> NoReturn:
+    """Print what was found, and exit with the status that says whether it is clean."""
+    clean = all(each.clean for each in (verdict, held) if each is not None)
     if as_json:
-        click.echo(json.dumps(in_json(verdict), indent=1))
+        told = {**(in_json(verdict) if verdict else {}), **({"key": asdict(held)} if held else {})}
+        click.echo(json.dumps({**told, "clean": clean}, indent=1))
     else:
-        _print(verdict, Console(), looked_into_quarantine=quarantine)
-    raise SystemExit(0 if verdict.clean else 1)
+        console = Console()
+        if held is not None:
+            console.print(_key_table(held))
+            console.print(
+                "[green]As the answer key says.[/]" if held.clean else "[red]Not as the key says.[/]"
+            )
+        if verdict is not None:
+            _print(verdict, console, looked_into_quarantine=quarantine)
+    raise SystemExit(0 if clean else 1)
+
+
+def _key_table(held: KeyVerdict) -> Table:
+    table = Table("dataset or event", "expected", "found", "", title="the answer key", title_justify="left")
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    lines: list[tuple[str, Held | HeldEvent]] = [(each.dataset, each) for each in held.datasets]
+    lines += [(f"{each.channel} {each.event}", each) for each in held.events]
+    for name, line in lines:
+        word = (
+            "same" if line.same else "[red]other rows[/]" if line.expected == line.found else "[red]other[/]"
+        )
+        table.add_row(escape(name), f"{line.expected:,}", f"{line.found:,}", word)
+    return table
 
 
 def in_json(verdict: Verdict) -> dict[str, object]:

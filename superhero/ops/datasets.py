@@ -18,11 +18,10 @@ from typing import Any
 
 from superhero.errors import SettingsError
 from superhero.ops.intervals import Intervals
+from superhero.ops.sources import BETWEEN_URLS
 
 Row = dict[str, Any]
 
-# As in SINKS: white space before a scheme separates, other white space belongs to a folder's name.
-_BETWEEN_URLS = re.compile(r"\s+(?=[a-z][a-z0-9+-]*:)")
 _BLOCK_BYTES = 1 << 20
 # A block begins with the end of a line before it, so that each of its lines looks alike to the pattern.
 _LINE_END = b"}\n"
@@ -36,7 +35,7 @@ def folder_of(sinks: str) -> Path:
 
     Raise SettingsError where there is none; no other sink can be read here.
     """
-    for url in _BETWEEN_URLS.split(sinks.strip()):
+    for url in BETWEEN_URLS.split(sinks.strip()):
         scheme, _, rest = url.partition(":")
         path = rest.removeprefix("//")
         if scheme == "json" and path and (path == rest or path.startswith("/")):
@@ -52,13 +51,18 @@ def files(folder: Path, dataset: str) -> list[Path]:
 
 def rows(path: Path) -> Iterator[Row]:
     """Yield a file's rows; a last line without its end is passed over. Raise ValueError if one is no row."""
-    with path.open(encoding="utf-8", newline="\n") as lines:
+    with path.open("rb") as lines:
         for line in lines:
-            if line.endswith("\n"):
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ValueError(f"{path}: {line!r:.80} is no row")
-                yield row
+            yield from rows_in(line, str(path))
+
+
+def rows_in(lines: bytes, source: str) -> Iterator[Row]:
+    """Yield the rows of whole lines that come from `source`, as `rows` does."""
+    for line in lines.split(b"\n")[:-1]:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError(f"{source}: {line!r:.80} is no row")
+        yield row
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from superhero.ops.datasets import Row, files, rows
+from superhero.ops.datasets import Row, rows_in
+from superhero.ops.objects import Objects
 
 META = "GAME_META"
 PODIUM = "GAME_PODIUM"
@@ -44,7 +45,7 @@ class Games:
     """Looks at a game's files as its record comes by. Memory: a name per game."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "superhero"
+        self._objects = {dataset: Objects(folder, dataset) for dataset in (META, PODIUM)}
         self._seen: set[str] = set()
         self.ingested: set[str] = set()
         self.lost: set[str] = set()
@@ -71,7 +72,7 @@ class Games:
 
     def count(self) -> GameCount:
         """Return what was seen, and count what stands there beyond it."""
-        standing = {path.stem for dataset in (META, PODIUM) for path in files(self._folder.parent, dataset)}
+        standing = {key for objects in self._objects.values() for key in objects.keys()}  # noqa: SIM118
         return GameCount(
             completed=len(self._seen),
             ingested=len(self.ingested),
@@ -94,7 +95,7 @@ class Games:
 
     def _rows(self, dataset: str, game: str) -> list[Row]:
         try:
-            return list(rows(self._folder / dataset / f"{game}.jsonl"))
+            return list(rows_in(self._objects[dataset].read(game), f"{dataset} {game}"))
         except (FileNotFoundError, ValueError):
             return []  # not there, or not to be read: either way its rows are missing
 

@@ -46,7 +46,7 @@ def envelope(record: Record) -> Envelope:
         logger=event.channel,
         event=event.name,
         message=told(event),
-        payload=event.payload(),
+        payload=record.payload(),
     )
 
 
@@ -77,7 +77,7 @@ def pipeline(
 
     def put(record: Record) -> None:
         pressure.look_now_and_then()
-        log_event(record.event, record.record_id, record.time.timestamp())
+        log_event(record.event, record.record_id, record.time.timestamp(), record.instead)
 
     with _only(handler):
         yield put

@@ -8,6 +8,7 @@ a sink cannot show, records lost from a producer's end, shows with what the prod
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 from superhero.errors import SettingsError
 from superhero.events import AttackMade, GameCompleted
 from superhero.ops.datasets import Producer, Stream
-from superhero.ops.games import GameCount, Games
+from superhero.ops.games import META, PODIUM, GameCount, Games
 from superhero.ops.intervals import Intervals
+from superhero.ops.objects import damaged
 
 RECORDS = "RECORDS"
 ATTACKS = "ATTACKS"
@@ -97,7 +99,7 @@ class Verdict:
     """What a sink holds.
 
     torn        files whose last line has no end
-    unreadable  files with lines that are no rows, and how many
+    unreadable  files with lines that are no rows, and how many; a compacted file that was changed is one
     """
 
     producers: list[Line]
@@ -169,7 +171,7 @@ def verify(folder: Path, expected: Expected | None = None, games: Games | None =
         games=games.count(),
         attacks=_attacks(records, attacks),
         torn=records.torn + attacks.torn,
-        unreadable=dict(records.unreadable + attacks.unreadable),
+        unreadable=dict(records.unreadable + attacks.unreadable + _damaged(folder)),
     )
 
 
@@ -224,6 +226,11 @@ def _line(name: str, found: Producer | None, promise: Promise | None, quarantine
         quarantined=len(only_quarantined),
         examples=_examples(name, gaps, found.doubled),
     )
+
+
+def _damaged(folder: Path) -> Counter[str]:
+    """Return compacted files that somebody changed."""
+    return Counter(str(path) for dataset in (META, PODIUM) for path in damaged(folder, dataset))
 
 
 def _beyond(present: Intervals, end: int) -> Iterable[tuple[int, int]]:

@@ -52,6 +52,11 @@ class Hero:
         """The hero's name."""
         return str(self.record["name"])
 
+    def stats(self) -> dict[str, int]:
+        """Return the six power stats as the rules take them: 1 for one that is unknown."""
+        said: Mapping[str, Any] = self.record["powerstats"]
+        return {name: _stat(self.id, said, name) for name in (*HEALTH_STATS, *ATTACK_STATS)}
+
     def stored(self) -> str:
         """Return the JSON kept in Redis: the record, and `powerstats.health` and `.attack` as numbers."""
         stats = {**self.record["powerstats"], "health": self.health, "attack": self.attack}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sinks.base import Append, Write
 from superhero.events import AttackMade
 from superhero.transport.envelope import Envelope
-from tasks.columns import text, uint16, uint64
+from tasks.columns import added, text, uint16, uint64
 from tasks.registry import pipeline
 
 
@@ -25,4 +25,4 @@ def attacks(envelope: Envelope, event: AttackMade) -> Iterable[Write]:
         "enemy_health_post": uint64(event.enemy_health_post, "enemy_health_post"),
         "time": envelope.time,
     }
-    yield Append("ATTACKS", [row])
+    yield Append("ATTACKS", [{**row, **added(envelope, event, row)}])

@@ -20,6 +20,9 @@ from superhero.events import (
     GameCompleted,
     GameStarted,
     GameTimedOut,
+    HeroesListed,
+    HeroFacts,
+    PlayerRated,
     Standing,
     UserLoggedIn,
 )
@@ -44,6 +47,10 @@ EVENTS: list[Event] = [
         [Standing(USERS[0], 1, 1, 10, 10000, 9000), Standing(USERS[1], 65535, 2, 9, 9000, UINT64)],
     ),
     GameTimedOut(GAME, 3, USERS),
+    PlayerRated(GAME, USERS[0], 1, 1000, 1016, 1),
+    HeroesListed(
+        "8899aabbccddeeff", 0, [HeroFacts(1, "Kelerven Millstone", 88, 47, 46, 40, 97, 58, 1654400, 258796)]
+    ),
 ]
 FIGHTERS = [Fighter(USERS[0], 1, 1000, 10000), Fighter(USERS[1], 65535, 1, UINT64)]
 ENVELOPES = [
@@ -129,6 +136,15 @@ def test_every_event_has_a_sample_and_is_read_from_it() -> None:
     payloads = golden("events-v1")["payloads"]
     assert set(payloads) == set(events.EVENTS)
     assert [events.EVENTS[event.name].from_payload(payloads[event.name]) for event in EVENTS] == EVENTS
+
+
+def test_an_event_is_read_from_a_newer_payload_that_has_more_fields() -> None:
+    for name, payload in golden("events-v1")["payloads"].items():
+        kind = events.EVENTS[name]
+        assert kind.from_payload({**payload, "since_v2": 1}) == kind.from_payload(payload)
+        for missing in payload:
+            with pytest.raises(KeyError):
+                kind.from_payload({key: value for key, value in payload.items() if key != missing})
 
 
 def test_envelopes_are_read_from_their_samples() -> None:

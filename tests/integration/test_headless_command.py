@@ -95,6 +95,10 @@ def test_heroes_may_come_from_a_file(tmp_path: Path) -> None:
         (("--players", 3), "3 players cannot play a game of 4"),
         (("--start", "yesterday"), "--start 'yesterday' must be a moment"),
         (("--seed", -1), "-1"),
+        (("--speed", "fast"), "'fast' must be max or a factor like 1x or 60x"),
+        (("--speed", "0x"), "'0x' must be max or a factor"),
+        (("--late", 1.5), "1.5"),
+        (("--rate", 0), "0"),
     ],
 )
 def test_options_that_make_no_run_are_refused(arguments: tuple[object, ...], told: str) -> None:
@@ -113,6 +117,24 @@ def test_every_record_reaches_the_broker_once_with_the_id_of_its_run(
     expected = simulate("--games", 500, "--seed", 7, "--to", "-").stdout_bytes
     assert json.loads(sent.stdout)["records"] == len(envelopes)
     assert sorted(envelopes, key=str) == sorted(map(json.loads, expected.splitlines()), key=str)
+
+
+@pytest.mark.rabbitmq
+def test_faults_reach_the_broker_as_they_reach_a_file(
+    broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKER_URL", broker_url)
+    faults = ("--duplicated", 0.2, "--malformed", 0.1, "--skewed-clock", 0.1)
+    assert simulate("--games", 20, "--seed", 7, *faults).exit_code == 0
+    expected = simulate("--games", 20, "--seed", 7, *faults, "--to", "-").stdout_bytes
+    assert sorted(drained(broker_url), key=str) == sorted(map(json.loads, expected.splitlines()), key=str)
+
+
+def test_a_run_may_be_held_to_its_clock() -> None:
+    options = ("--games", 2, "--seed", 7, "--rate", 1000, "--to", "-", "--json")
+    fast, paced = simulate(*options), simulate(*options, "--speed", "1x")
+    assert paced.stdout_bytes == fast.stdout_bytes
+    assert json.loads(paced.stderr)["seconds"] >= (len(ids(paced.stdout_bytes)) - 3) / 1000
 
 
 def test_a_broker_that_is_away_ends_the_run_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

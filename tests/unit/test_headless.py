@@ -18,8 +18,12 @@ from superhero.events import (
     AttackMade,
     GameCompleted,
     GameStarted,
+    HeroesListed,
+    PlayerRated,
     UserLoggedIn,
 )
+from superhero.generator.population import Habits
+from superhero.generator.rates import Rate
 from superhero.headless import Record, play
 from superhero.ops.outlets import envelope
 from superhero.roster import shipped
@@ -42,7 +46,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
 def test_the_bytes_of_a_seed_do_not_change_from_version_to_version() -> None:
     digest = hashlib.sha256(as_bytes(run())).hexdigest()
-    assert digest == "92214dd060e4bbe38dc89e901306e7a32cc2e9127130d1ce3e985280cd87616c", (
+    assert digest == "52bcdda8d6c71e90233a6cc966ceca750edf34d25443e7c753ea5abc0d332488", (
         "raise _GENERATION in superhero/headless.py, then put the new digest here"
     )
 
@@ -59,6 +63,12 @@ def test_a_longer_run_begins_like_a_shorter_one() -> None:
         {"participants": (2, 3)},
         {"players": 99},
         {"start": headless.START + timedelta(seconds=1)},
+        {"rate": Rate(51)},
+        {"rate": Rate(shape="daily")},
+        {"habits": Habits(skill="random")},
+        {"habits": Habits(heroes="popular")},
+        {"habits": Habits(session_games=5)},
+        {"variant": "with faults"},
     ],
 )
 def test_another_run_shares_no_record_id_and_no_game(other: dict[str, Any]) -> None:
@@ -122,8 +132,69 @@ def test_every_game_starts_is_fought_and_completes_once() -> None:
         assert all(isinstance(attack, AttackMade) and attack.enemy != attack.user for attack in attacks)
 
 
+def test_every_participant_is_rated_after_its_game() -> None:
+    games_of: dict[str, int] = defaultdict(int)
+    ratings: dict[str, int] = {}
+    podium: list[str] = []
+    for event in (record.event for record in run(games=50)):
+        if isinstance(event, GameCompleted):
+            assert not podium
+            podium = [standing.user for standing in event.podium]
+        elif isinstance(event, PlayerRated):
+            assert event.user == podium.pop(0)
+            assert event.rating_prior == ratings.get(event.user, 1000)
+            ratings[event.user] = event.rating
+            games_of[event.user] += 1
+            assert event.games == games_of[event.user]
+    assert not podium
+
+
+def test_the_heroes_are_listed_first_and_whole() -> None:
+    listed = [record.event for record in run(games=1) if isinstance(record.event, HeroesListed)]
+    assert [record.event for record in run(games=1)[: len(listed)]] == listed
+    assert [hero.id for event in listed for hero in event.heroes] == [hero.id for hero in HEROES]
+    assert len({event.roster for event in listed}) == 1
+    assert [event.part for event in listed] == list(range(len(listed)))
+
+
+def test_users_come_and_go_where_sessions_end() -> None:
+    online: set[str] = set()
+    logins = 0
+    for event in (record.event for record in run(games=200, habits=Habits(session_games=3))):
+        if isinstance(event, UserLoggedIn):
+            logins += 1
+            assert event.created == (event.user not in online)
+            online.add(event.user)
+        elif isinstance(event, GameStarted):
+            assert set(event.users) <= online
+    assert logins > 150
+
+
+def test_the_better_players_win_more_where_skills_are_mixed() -> None:
+    won: dict[str, int] = defaultdict(int)
+    rated: dict[str, int] = {}
+    for event in (record.event for record in run(games=3000, players=20)):
+        if isinstance(event, PlayerRated):
+            won[event.user] += event.rank == 1
+            rated[event.user] = event.rating
+    by_rating = sorted(rated, key=lambda user: rated[user])
+    assert sum(won[user] for user in by_rating[10:]) > sum(won[user] for user in by_rating[:10])
+
+
+def test_a_few_heroes_are_played_by_most_where_they_are_popular() -> None:
+    played: dict[str, list[int]] = {}
+    for mix in ("even", "popular"):
+        chosen: dict[int, int] = defaultdict(int)
+        for event in (record.event for record in run(games=2000, habits=Habits("random", mix))):
+            if isinstance(event, GameStarted):
+                for hero in event.heroes.values():
+                    chosen[hero] += 1
+        played[mix] = sorted(chosen.values(), reverse=True)
+    assert sum(played["popular"][:60]) > 1.5 * sum(played["even"][:60])
+
+
 def test_everybody_logs_in_first_and_only_they_play() -> None:
-    records = run(players=5)
+    records = [record for record in run(players=5) if not isinstance(record.event, HeroesListed)]
     logged_in = [record.event.user for record in records[:5] if isinstance(record.event, UserLoggedIn)]
     playing = {
         user for record in records if isinstance(record.event, GameStarted) for user in record.event.users

