@@ -7,6 +7,7 @@ import random
 from itertools import islice
 
 import pytest
+
 from superhero.chaos.account import Count
 from superhero.chaos.calls import (
     Spoken,
@@ -21,7 +22,6 @@ from superhero.chaos.faults import FAULTS
 from superhero.chaos.report import lines
 from superhero.chaos.schedule import draw
 from superhero.chaos.verdict import Row
-
 from superhero.transport.envelope import Envelope, encode, task_body
 
 
