@@ -7,10 +7,10 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test bench lint types audit format clean
+.PHONY: help demo test bench lint types audit format clean clean-runs
 
 help: ## say what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.installed ## bots fight, workers ingest, a table shows that nothing was lost or doubled
 	$(BIN)/superhero demo $(DEMO_ARGS)
@@ -37,6 +37,9 @@ format: $(VENV)/.installed-dev ## put the style right
 
 clean: ## remove the environment and what tools cached
 	rm -rf $(VENV) .venv-peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+clean-runs: ## remove what demo, trials, chaos and benchmarks left in var/
+	rm -rf var/demo var/trials var/chaos var/bench
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

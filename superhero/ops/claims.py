@@ -26,7 +26,7 @@ MARK = "superhero:claimed-by"
 
 @contextmanager
 def claimed_database(server_url: str) -> Iterator[str]:
-    """Yield the URL of a database, empty but for MARK, on the Redis at `server_url`, emptied and given back afterwards.
+    """Yield the URL of a database on the Redis at `server_url`, empty but for MARK; it is emptied afterwards.
 
     Raise ServiceError when Redis does not answer, or none of its databases 1 to 15 is empty and unclaimed.
     """
