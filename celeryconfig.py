@@ -26,8 +26,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from celery.exceptions import ImproperlyConfigured
-
 _TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 
@@ -41,7 +39,8 @@ def _read(environ: Mapping[str, str]) -> dict[str, Any]:
         except ValueError as error:
             bad.append(f"{variable}: {error}")
     if bad:
-        raise ImproperlyConfigured("settings that cannot be used:\n  " + "\n  ".join(bad))
+        # Celery would make a page of traceback of any error; a worker ends with this sentence alone.
+        raise SystemExit("Error: settings that cannot be used:\n  " + "\n  ".join(bad))
     values["SINKS"] = values["SINKS"] or f"json:{values['OUTPUT_DIR']}"
     return values
 

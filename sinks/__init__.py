@@ -23,11 +23,12 @@ import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sinks.base import Sink
 from sinks.errors import SinkError
 
-__all__ = ["ENTRY_POINTS", "open_sink"]
+__all__ = ["ENTRY_POINTS", "open_sink", "shown"]
 
 ENTRY_POINTS = "superhero.sinks"
 
@@ -47,6 +48,29 @@ def open_sink(url: str) -> Sink:
     from sinks.several import SeveralSinks
 
     return SeveralSinks([_open_one(each) for each in urls])
+
+
+def shown(url: str) -> str:
+    """Return where a sink writes to, for people: folders absolute, and nothing that may be secret."""
+    return " ".join(_shown_one(each) for each in _BETWEEN_URLS.split(url.strip()))
+
+
+def _shown_one(url: str) -> str:
+    scheme, _, rest = url.partition(":")
+    if scheme in ("json", "parquet", "delta") and "://" not in rest:
+        return f"{scheme}:{_folder(scheme, rest).absolute()}"
+    if scheme == "sqlite":
+        return f"sqlite:{Path(rest.removeprefix('///').partition('?')[0]).absolute()}"
+    if scheme not in _OPENERS:
+        return f"{scheme}:..."
+    try:
+        address = urlsplit(rest if "://" in rest else url)
+        host = address.hostname or ""
+    except ValueError:
+        return f"{scheme}:..."
+    # A password with a slash in it makes a path of what follows.
+    path = "" if "@" in address.path else address.path
+    return f"{scheme}:{address.scheme}://{host}{path}" if "://" in rest else f"{scheme}://{host}{path}"
 
 
 def _open_one(url: str) -> Sink:
@@ -108,7 +132,8 @@ def _sql(scheme: str) -> Callable[[str], Sink]:
 
 def _not_installed(scheme: str, extra: str, error: ModuleNotFoundError) -> SinkError:
     return SinkError(
-        f"the sink {scheme}: needs {error.name}, which is not installed: pip install 'superhero[{extra}]'"
+        f"the sink {scheme}: needs {error.name}, which is not installed: pip install -e '.[{extra}]' in the "
+        "project's folder"
     )
 
 

@@ -20,6 +20,7 @@ TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 _PASSWORD = re.compile(r"(?<=://)([^:/?#]*):[^/?#]*@")
 _PASSWORD_IN_QUERY = re.compile(r"([?&]password=)[^&;]*", re.IGNORECASE)
+_CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 _SHORTEST_SECRET = 16
 _MOST = 1_000_000
 
@@ -27,6 +28,9 @@ _MOST = 1_000_000
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set; the variable is the field's name in capitals.
+
+    What only the workers use is read here too, so that every command tells of every bad variable; they read
+    it in celeryconfig.py, by the same rules.
 
     broker_url          where tasks go: amqp://, amqps://, redis:// or rediss://; TLS_OPTIONS after a `?`
     redis_url           where the live state of the games is: redis:// or rediss://; TLS_OPTIONS after a `?`
@@ -46,6 +50,9 @@ class Settings:
     spool_dir           folder where `serve` and `simulate` keep what is not confirmed; None: in memory
     output_dir          folder the sinks write to
     sinks               URL of the sink that the workers write to; empty: json:<output_dir>
+    channels            further channels that a worker consumes, separated by commas
+    game_ttl_s          GAME_TTL, seconds that a finished game's Redis keys live on
+    visibility_timeout_s     VISIBILITY_TIMEOUT, Redis broker only: seconds until a task is handed out again
     superhero_api_token token of Super Hero API, for `heroes pull`
     superhero_api_url   base URL of Super Hero API
     log_level           level of our own processes' console log
@@ -73,6 +80,9 @@ class Settings:
     spool_dir: Path | None = None
     output_dir: Path = Path("var/data")
     sinks: str = field(default="", repr=False)
+    channels: tuple[str, ...] = ()
+    game_ttl_s: int = 3600
+    visibility_timeout_s: int = 10
     superhero_api_token: str = field(default="", repr=False)
     superhero_api_url: str = "https://superheroapi.com/api"
     log_level: str = "INFO"
@@ -97,6 +107,11 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
     if bad:
         raise SettingsError("settings that cannot be used:\n  " + "\n  ".join(bad))
     return Settings(**values)
+
+
+def variable_of(field_name: str) -> str:
+    """Return the variable that sets a field of Settings."""
+    return _VARIABLES[field_name][0]
 
 
 def explicit_services(environ: Mapping[str, str] | None = None) -> bool:
@@ -153,6 +168,14 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _channels(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if not _CHANNEL.fullmatch(name):
+            raise ValueError(f"{name!r} is no channel; letters, digits, '_', '-' and '.' only, 1 to 120")
+    return names
+
+
 def _level(text: str) -> str:
     if text.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise ValueError(f"{text!r} must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
@@ -207,6 +230,9 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "spool_dir": ("SPOOL_DIR", Path),
     "output_dir": ("OUTPUT_DIR", Path),
     "sinks": ("SINKS", str),
+    "channels": ("CHANNELS", _channels),
+    "game_ttl_s": ("GAME_TTL", _whole(1, 30 * 86400)),
+    "visibility_timeout_s": ("VISIBILITY_TIMEOUT", _whole(2, 86400)),
     "superhero_api_token": ("SUPERHERO_API_TOKEN", str),
     "superhero_api_url": ("SUPERHERO_API_URL", _url("http", "https")),
     "log_level": ("LOG_LEVEL", _level),

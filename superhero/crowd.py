@@ -126,7 +126,7 @@ class Crowd:
             logger.warning("%s", error)
         else:
             self._count(outcome)
-            self._on_outcome(self.score)
+        self._on_outcome(self.score)
 
     def _count(self, outcome: Outcome) -> None:
         score = self.score

@@ -13,6 +13,7 @@ from sinks.base import Write
 from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import Envelope, EnvelopeError, decode, parse, task_body, task_headers
+from tasks.blame import BlamedError
 from tasks.registry import Registry
 
 
@@ -31,6 +32,8 @@ class Bad:
     raw: object
     reason: Reason
     error: str
+    blamed: BlamedError | None = None
+    """Whose fault it is, where it is a pipeline's or a step's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ def sort_out(registry: Registry, envelopes: Sequence[object]) -> Batch:
             continue
         try:
             good.append(Record(raw, envelope, registry.writes(envelope)))
-        except Exception as error:  # a pipeline is somebody's code: whatever it raises is about this record
+        except BlamedError as blamed:
+            bad.append(Bad(raw, Reason.PIPELINE_FAILED, str(blamed), blamed))
+        except Exception as error:  # the payload does not fit its event
             bad.append(Bad(raw, Reason.PIPELINE_FAILED, sentence(error)))
     return Batch(good, bad)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import celery.worker.consumer.consumer as celerys
+from amqp.exceptions import ResourceLocked
 from celery import bootsteps
 from kombu import compression
 from kombu.exceptions import ContentDisallowed
@@ -22,6 +23,7 @@ from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.topology import DEAD_QUEUE, UNROUTED_QUEUE
 from tasks import quarantine
 from tasks.redis_channel import CarefulChannel
+from tasks.start import NameTaken
 
 RECONNECT_FIRST_S = 0.2
 RECONNECT_STEP_S = 0.3
@@ -60,6 +62,7 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
         # Mingle waits a second, after every reconnection, for other workers' clocks and revoked tasks.
         super().__init__(*args, **{**kwargs, "without_mingle": True})
         self.deliveries = 0
+        self._name_taken = NameTaken()
         # KeyError is one on kombu's Redis transport; from a message handler it is a malformed message.
         self._lost = tuple(
             error for error in self.connection_errors + self.channel_errors if error is not KeyError
@@ -117,6 +120,13 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
         )
         self.first_connection_attempt = False
         return conn
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Wait, or end, when the worker's name is another's; Celery tries again at once, and for ever."""
+        if isinstance(exc, ResourceLocked):
+            # Celery forgets the callback when everything has begun for the first time.
+            self._name_taken.wait(self.hostname, has_begun=self.init_callback is None)
+        super().on_connection_error_after_connected(exc)
 
     def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Any:
         """Return the connection for events: they are Flower's, and not worth waiting for a confirm of each.

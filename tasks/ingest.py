@@ -24,6 +24,7 @@ from superhero.transport.envelope import INGEST_TASK
 from superhero.transport.topology import EXCHANGE, EXCHANGE_NAME, UNROUTED_QUEUE, channel_queue
 from tasks import attempts, quarantine, resources, shutdown
 from tasks.batches import Bad, Record, list_of, singly, sort_out, task_message, writes_of
+from tasks.blame import BlamedError
 from tasks.registry import REGISTRY
 from tasks.retries import (
     RABBITMQ_ACK_TIMEOUT_S,
@@ -113,10 +114,10 @@ class Delivery:
                 try:
                     for step in REGISTRY.steps(left[0].envelope):
                         step()
-                except Exception as error:  # a step is somebody's code, and about this record alone
-                    if is_transient(error):
-                        raise
-                    failed.append(Bad(left[0].raw, Reason.STEP_FAILED, sentence(error)))
+                except BlamedError as blamed:
+                    if blamed.__cause__ is not None and is_transient(blamed.__cause__):
+                        raise blamed.__cause__ from None
+                    failed.append(Bad(left[0].raw, Reason.STEP_FAILED, str(blamed), blamed))
                 left.popleft()
 
         try:

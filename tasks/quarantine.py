@@ -13,6 +13,7 @@ from superhero.transport.dead_letters import Reason, condemn
 from superhero.transport.topology import DEAD_NAME, DEAD_QUEUE
 from tasks import resources
 from tasks.batches import Bad, task_message
+from tasks.blame import FAULTS
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ def put(message: RawMessage, channel: str, reason: Reason, error: str) -> None:
 def put_records(channel: str, task_id: str, bad: Iterable[Bad]) -> None:
     """Put records of a batch into quarantine, each as a task of its own that can be replayed."""
     for number, each in enumerate(bad):
+        if each.blamed is not None:
+            FAULTS.show(each.blamed)
         message = task_message(channel, f"{task_id}-bad-{number}", [each.raw])
         put(message, channel, each.reason, each.error)
 

@@ -9,6 +9,8 @@ It must give the same writes whenever it is given the same record, for a record 
 step, `@after_write(...)`, is for what must not happen before a record is safe: it runs once the writes of
 the whole batch are, may do I/O, and must bear being repeated.
 
+Both are called with an envelope and its event; one that cannot be is refused as it is registered.
+
 The event is the dataclass of superhero.events that goes by the envelope's event name; for a name that is not
 there it is the payload as it came, a mapping or None.
 """
@@ -19,11 +21,13 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from sinks.base import Write
 from superhero.events import EVENTS
 from superhero.transport.envelope import Envelope
+from tasks.blame import BlamedError, check
 
 ANY = "*"
 """Matches every channel, or every event and plain records too."""
@@ -58,6 +62,7 @@ class Registry:
         """Register the decorated function for the records of `channel` and `event`."""
 
         def register(function: F) -> F:
+            check(function)
             self._pipelines.append(_Registered(function, channel, event))
             self._chosen.clear()
             return function
@@ -68,6 +73,7 @@ class Registry:
         """Register the decorated function to run once the records of its batch are safe."""
 
         def register(function: F) -> F:
+            check(function)
             self._steps.append(_Registered(function, channel, event))
             self._chosen.clear()
             return function
@@ -83,19 +89,31 @@ class Registry:
     def writes(self, envelope: Envelope) -> list[Write]:
         """Return what all pipelines make of a record.
 
-        A payload that does not fit its event, and whatever a pipeline raises, comes out as it is.
+        A payload that does not fit its event comes out as it is; what a pipeline raises, as a BlamedError.
         """
         event = event_of(envelope)
-        return [write for pipeline in self._for(envelope)[0] for write in pipeline(envelope, event)]
+        writes: list[Write] = []
+        for pipeline in self._for(envelope)[0]:
+            try:
+                writes.extend(pipeline(envelope, event))
+            except (
+                Exception
+            ) as error:  # a pipeline is somebody's code: whatever it raises is about this record
+                raise BlamedError(pipeline, error) from error
+        return writes
 
     def has_steps(self, envelope: Envelope) -> bool:
         """Tell whether anything is to be done about a record once it is safe."""
         return bool(self._for(envelope)[1])
 
     def steps(self, envelope: Envelope) -> Iterator[Callable[[], None]]:
-        """Yield what is to be done about a record once it is safe."""
+        """Yield what is to be done about a record once it is safe; what it raises is a BlamedError."""
         for function in self._for(envelope)[1]:
-            yield lambda step=function: step(envelope, event_of(envelope))  # type: ignore[misc]
+            yield partial(_take, function, envelope)
+
+    def count(self) -> int:
+        """Return how many pipelines there are."""
+        return len(self._pipelines)
 
     def _for(self, envelope: Envelope) -> tuple[list[Pipeline], list[Step]]:
         kind = (envelope.channel, envelope.event)
@@ -108,6 +126,13 @@ class Registry:
                 [each.function for each in self._steps if each.wants(envelope)],
             )
         return chosen
+
+
+def _take(step: Step, envelope: Envelope) -> None:
+    try:
+        step(envelope, event_of(envelope))
+    except Exception as error:  # a step is somebody's code, and about this record alone
+        raise BlamedError(step, error) from error
 
 
 def event_of(envelope: Envelope) -> Any:

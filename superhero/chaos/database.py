@@ -21,7 +21,9 @@ class Database:
         try:
             import sqlalchemy
         except ImportError as error:
-            raise ServiceError("SQLAlchemy is not installed: pip install 'superhero[sql]'") from error
+            raise ServiceError(
+                "SQLAlchemy is not installed: pip install -e '.[sql]' in the project's folder"
+            ) from error
         self._sql = sqlalchemy
         self._url = sqlalchemy.make_url(url)
         if self._url.drivername not in _DRIVERS or self._url.host not in _LOOPBACK:

@@ -27,7 +27,8 @@ _MARKS: dict[State, str] = {
 def command(as_json: bool) -> None:
     """Say which service is reachable, with which version and settings, and how to get what is missing.
 
-    Exit status 0 when the pipeline could run with what is here, 1 when it could not.
+    Exit status 0 when the pipeline can run with these settings, 1 when it cannot, be it that
+    `superhero demo --embedded` could; 2, with every bad variable named, when they cannot even be read.
     """
     report = examine(from_env())
     if as_json:
@@ -38,15 +39,29 @@ def command(as_json: bool) -> None:
 
 
 def _print(report: Report, console: Console) -> None:
-    checks = Table("", "what", "found", "what to do", title="services", title_justify="left")
+    checks = _table("services", "", "what", "found", "what to do")
     for check in report.checks:
         checks.add_row(_MARKS[check.state], escape(check.name), escape(check.found), escape(check.advice))
     console.print(checks)
-    settings = Table("variable or field", "value", title="settings in force", title_justify="left")
+    settings = _table("settings in force", "variable", "value")
     for name, value in report.settings.items():
         settings.add_row(name, escape(value))
     console.print(settings)
-    verdict = (
-        "[green]The pipeline can run here.[/]" if report.can_run else "[red]The pipeline cannot run here.[/]"
-    )
-    console.print(verdict)
+    console.print(_verdict(report))
+
+
+def _table(title: str, *headers: str) -> Table:
+    """Return a table that cuts nothing, as its cells are there to be copied."""
+    table = Table(title=title, title_justify="left")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def _verdict(report: Report) -> str:
+    if report.can_run:
+        return "[green]The pipeline can run with these settings.[/]"
+    why = ", ".join(report.in_the_way)
+    if report.embedded_can_run:
+        return f"[yellow]Only `superhero demo --embedded` can run here[/]: see above for {why}."
+    return f"[red]The pipeline cannot run here[/]: see above for {why}."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dbm
 import os
 import secrets
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,12 +37,36 @@ def command(port: int, address: str) -> None:
     """
     settings, root = from_env(), project_root()
     password_file = root / _PASSWORD_FILE
-    (root / settings.flower_db).parent.mkdir(parents=True, exist_ok=True)
+    _check_database(root / settings.flower_db)
+    _check_address(address, port)
     environ = flower_environ(settings, root, port, address)
     click.echo(f"Flower on http://{address}:{port}")
     if not settings.flower_basic_auth:
         click.echo(f"user superhero, password in {password_file}")
     become(celery_argv("flower"), environ, root)
+
+
+def _check_database(path: Path) -> None:
+    """Raise ServiceError where Flower could not keep what it saw: it would end with a page of traceback."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dbm.open(str(path), "c").close()  # as Flower does
+    except (OSError, *dbm.error) as error:
+        raise ServiceError(
+            f"FLOWER_DB {path} cannot be used: {error}; set FLOWER_DB to another file"
+        ) from error
+
+
+def _check_address(address: str, port: int) -> None:
+    try:
+        family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Flower does
+            tried.bind((address, port))
+    except OSError as error:
+        raise ServiceError(
+            f"Flower cannot listen on {address}:{port}: {error.strerror}; give another --port or --address"
+        ) from error
 
 
 def flower_environ(settings: Settings, root: Path, port: int, address: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from superhero.crowd import Crowd, Score, allow_connections, check_split
 
 _CONNECTING = 64  # bots of a crowd that connect at a time
 _MOST_SEEDS = 1 << 32
+_LINE_EVERY_S = 60.0
 
 
 @click.command(
@@ -97,7 +98,7 @@ def command(
         )
         for number in range(players)
     ]
-    with _progress(None if forever else players * games, hidden=as_json) as show:
+    with _progress(None if forever else players * games, forever=forever, hidden=as_json) as show:
         crowd = Crowd(bots, random.Random(f"{seed}"), participants, keep_tokens=not forever, on_outcome=show)
         try:
             asyncio.run(_play(crowd, None if forever else games))
@@ -122,9 +123,12 @@ def _checked(urls: Sequence[str]) -> Sequence[str]:
 
 
 @contextmanager
-def _progress(total: int | None, *, hidden: bool) -> Iterator[Callable[[Score], None]]:
-    """Yield a function that shows a score; on a terminal only."""
+def _progress(total: int | None, *, forever: bool, hidden: bool) -> Iterator[Callable[[Score], None]]:
+    """Yield a function that shows a score: as a bar on a terminal; elsewhere in lines, if it goes on."""
     console = Console(stderr=True)
+    if forever and not hidden and not console.is_terminal:
+        yield Minutes(lambda line: click.echo(line, err=True)).show
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -140,6 +144,29 @@ def _progress(total: int | None, *, hidden: bool) -> Iterator[Callable[[Score], 
             bar.update(task, completed=score.players_done, games=score.games_completed, rate=rate)
 
         yield show
+
+
+class Minutes:
+    """Says once a minute what was played: a sign of life in a log."""
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._last_s = clock()
+        self._last_games = 0
+
+    def show(self, score: Score) -> None:
+        """Take in a score, and say it when its minute has come."""
+        passed_s = self._clock() - self._last_s
+        if passed_s < _LINE_EVERY_S:
+            return
+        rate = 60 * (score.games_completed - self._last_games) / passed_s
+        self._say(
+            f"{score.games_completed:,} games completed, {rate:,.0f} per minute; "
+            f"{score.games_timed_out:,} timed out, {score.failed:,} times a player could not finish one"
+        )
+        self._last_s += passed_s
+        self._last_games = score.games_completed
 
 
 def _print(score: Score, players: int, seed: int, as_json: bool) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,9 +17,12 @@ from rich.table import Table
 
 from superhero.config import from_env
 from superhero.ops.quarantine import DeadLetter, Selection, look, purge, replay
+from superhero.transport.dead_letters import Reason
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SHOWN_BYTES = 4000
+_NARROWEST = {"channel": 12, "error": 24}
+_HEADS = ("id", "channel", "reason", "age", "bytes", "records", "error")
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -50,7 +54,7 @@ def _selecting(function: Callable[..., None]) -> Callable[..., None]:
     epilog="\b\nExamples:\n"
     "  superhero quarantine list --channel superhero.game\n"
     "  superhero quarantine show 3f9a\n"
-    "  superhero quarantine replay --reason pipeline-failed    after the pipeline was put right\n"
+    "  superhero quarantine replay --reason pipeline-failed    after the workers were restarted\n"
     "  superhero quarantine purge --older-than 30d"
 )
 def command() -> None:
@@ -66,15 +70,21 @@ def command() -> None:
 def list_letters(channel: str | None, reason: str | None, older_than: float | None, as_json: bool) -> None:
     """List the letters, oldest first."""
     selection = Selection(channel=channel, reason=reason, older_than_s=older_than)
-    found = look(from_env().broker_url, selection)
-    if as_json:
-        for dead in found:
+    rows: list[tuple[str, ...]] = []
+    there: Counter[str] = Counter()
+    # One look at everything: on RabbitMQ a second one may come before the first put all back.
+    for dead in look(from_env().broker_url, Selection()):
+        there[dead.letter.reason] += 1
+        if not selection.takes(dead):
+            continue
+        if as_json:
             click.echo(json.dumps(_summary(dead)))
-        return
-    table = Table("id", "channel", "reason", "age", "bytes", "records", "error")
-    for dead in found:
-        table.add_row(*map(escape, _row(dead, selection.now)))
-    Console().print(table if table.row_count else "nothing in quarantine")
+        else:
+            rows.append(_row(dead, selection.now))
+    if rows:
+        _print_list(rows, Console())
+    elif not as_json:
+        click.echo(_nothing(selection, there))
 
 
 @command.command()
@@ -115,7 +125,8 @@ def replay_letters(
 ) -> None:
     """Send letters back to their channels, to be worked on as if they came for the first time.
 
-    Each is removed once the broker confirmed it. It can be repeated: a record stands in a sink once.
+    After a pipeline was put right, restart the workers, then replay: a worker that runs has the old code.
+    Each letter is removed once the broker confirmed it. It can be repeated: a record stands in a sink once.
     """
     selection = _chosen(letter_id, channel, reason, older_than, everything)
     done = replay(from_env().broker_url, selection)
@@ -164,6 +175,46 @@ def _summary(dead: DeadLetter) -> dict[str, Any]:
         "size_bytes": len(dead.message.body),
         "record_ids": dead.record_ids,
     }
+
+
+def _print_list(rows: Sequence[tuple[str, ...]], console: Console) -> None:
+    """Print a table, with the errors beneath where they find no room in it."""
+    table = _table(_HEADS, rows)
+    if _narrowest(table) > console.width:
+        table = _table(_HEADS[:-1], [row[:-1] for row in rows])
+    # Wider than the screen at worst: an id that is cut is of no use.
+    console.width = max(console.width, _narrowest(table))
+    console.print(table)
+    if len(table.columns) < len(_HEADS):
+        for row in rows:
+            console.print(f"{row[0]}: {row[-1]}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
+    table = Table()
+    for head, *cells in zip(heads, *rows, strict=True):
+        # The id and the reason are what other commands take: they are never broken or cut.
+        width = _NARROWEST.get(head) or max(map(len, (head, *cells)))
+        table.add_column(head, min_width=width, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _narrowest(table: Table) -> int:
+    return sum((column.min_width or 0) + len(" │ ") for column in table.columns) + len("│")
+
+
+def _nothing(selection: Selection, there: Counter[str]) -> str:
+    """Say why no letter is listed: there is none, or none that is meant."""
+    if not there:
+        return "nothing in quarantine"
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in sorted(there.items()))
+    text = f"no letter matches; {there.total()} in quarantine, for: {reasons}"
+    known = {*Reason, *there}
+    if selection.reason is None or selection.reason in known:
+        return text
+    return f"{text}\n{selection.reason!r} is no reason; there are {', '.join(sorted(known))}"
 
 
 def _row(dead: DeadLetter, now: datetime) -> tuple[str, ...]:

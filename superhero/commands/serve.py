@@ -6,6 +6,7 @@ import asyncio
 import logging
 import resource
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,6 +17,7 @@ import click
 from superhero import roster
 from superhero.config import Settings, from_env, without_password
 from superhero.events import CHANNELS
+from superhero.ops.reach import reach
 from superhero.server.app import GameServer, ServerConfig
 from superhero.server.limits import Limits
 from superhero.server.outbox import Settled
@@ -87,7 +89,10 @@ def _allow_connections(connections: int) -> None:
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
-        _log.warning(
+        # Who never asked for so many is not warned of it at every start.
+        asked_for = connections != Settings().max_connections
+        _log.log(
+            logging.WARNING if asked_for else logging.INFO,
             "MAX_CONNECTIONS is %d and this process may open %d files: beyond that, connections wait "
             "unanswered. Raise the limit (ulimit -n) or lower MAX_CONNECTIONS",
             connections,
@@ -160,14 +165,29 @@ def _log_to_console(level: str) -> None:
 def _pipeline(settings: Settings) -> Iterator[_Pipeline]:
     """Send what is logged to the channels to the broker; at the end wait for what is on its way."""
     handler = CeleryHandler(broker_url=settings.broker_url, level=logging.INFO, spool_dir=settings.spool_dir)
-    if settings.spool_dir is not None:
-        handler.start()  # a dead server may have left something there
+    handler.start()  # a dead server may have left something in the spool
     for channel in CHANNELS:
         logging.getLogger(channel).addHandler(handler)
     _log.info("log records go to %s", without_password(settings.broker_url))
+    # Beside the start, which must not wait for a broker that is silent; the handler connects when it must.
+    threading.Thread(target=_look_at_broker, args=(settings,), name="broker-look", daemon=True).start()
     try:
         yield _Pipeline(handler)
     finally:
         for channel in CHANNELS:
             logging.getLogger(channel).removeHandler(handler)
         handler.close()
+
+
+def _look_at_broker(settings: Settings) -> None:
+    """Warn at the start where the broker is away, and not only once there is something to send."""
+    answer = reach(settings.broker_url)
+    if answer.reachable:
+        return
+    _log.warning(
+        "the broker at %s does not take us (%s%s): log records wait %s until it does",
+        without_password(settings.broker_url),
+        answer.error,
+        f"; {answer.remedy}" if answer.remedy else "",
+        "in memory" if settings.spool_dir is None else f"in {settings.spool_dir}",
+    )

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from superhero.config import from_env
+from superhero.commands.verdicts import Finding, in_json, show
+from superhero.config import Settings, from_env
 from superhero.errors import ServiceError
+from superhero.events import CHANNELS
 from superhero.ops.answer_key import read_answer_key
 from superhero.ops.datasets import files, folder_of
-from superhero.ops.held import Held, HeldEvent, KeyVerdict, hold
+from superhero.ops.depths import Waiting, waiting
+from superhero.ops.held import hold
 from superhero.ops.quarantine import Selection, look
 from superhero.ops.readers import is_json_lines, open_reader
-from superhero.ops.verify import FIGURES, RECORDS, Expected, Line, Verdict, read_expected, verify
-
-_MOST_LINES = 20
-_BAD = {"lost", "duplicated", "unexpected"}
+from superhero.ops.verify import RECORDS, Expected, read_expected, verify
+from superhero.transport.envelope import channel_name
 
 
 @click.command(
@@ -41,135 +40,70 @@ _BAD = {"lost", "duplicated", "unexpected"}
     "without it only gaps show, not what is missing at the end.",
 )
 @click.option("--quarantine", is_flag=True, help="Look into the quarantine at BROKER_URL, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def command(sink: str | None, expect: Path | None, quarantine: bool, as_json: bool) -> None:
+@click.option("--offline", is_flag=True, help="Do not ask BROKER_URL whether messages still wait.")
+@click.option("--producers", "by_producer", is_flag=True, help="A row per producer instead of per channel.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables, with every producer.")
+def command(
+    sink: str | None, expect: Path | None, quarantine: bool, offline: bool, by_producer: bool, as_json: bool
+) -> None:
     """Tell by record ids what was lost or doubled between the logging calls and SINK, a sink's URL.
 
-    Exit status 0 only when nothing was lost or doubled and all is accounted for, 1 otherwise, 2 when that
-    cannot be told. Stop the workers first, or let them finish.
+    Exit status 0 only when nothing was lost or doubled, no message waits and all is accounted for, 1
+    otherwise, 2 when that cannot be told. What is in quarantine is accounted for, and said. Stop the workers
+    first, or let them finish: what they hold does not wait.
+
+    Where a broker answers at BROKER_URL, messages that wait there count as not in yet. Without --expect, what
+    a producer logged last and nothing shows cannot be missed.
 
     With an answer key every dataset is held against it, row by row; the sink must hold that run alone. Sinks
     other than JSON Lines (parquet:, delta:, postgresql:, mariadb:, sqlite:) can be verified by a key only.
     """
+    if offline and quarantine:
+        raise click.UsageError("--quarantine asks the broker, --offline does not: choose one")
     settings = from_env()
-    url = sink or settings.sinks or f"json:{settings.output_dir}"
+    found = _find(
+        settings, sink or settings.sinks or f"json:{settings.output_dir}", expect, quarantine, offline
+    )
+    if as_json:
+        click.echo(json.dumps(in_json(found), indent=1))
+    else:
+        show(found, Console(), by_producer=by_producer)
+    raise SystemExit(0 if found.clean else 1)
+
+
+def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, offline: bool) -> Finding:
     key = read_answer_key(expect) if expect else None
-    held = hold(open_reader(url), key) if key else None
-    if held is not None and not is_json_lines(url):
-        _report(None, held, as_json, quarantine)
+    ours = {*CHANNELS, *settings.channels, *(channel for channel, _ in (key.records if key else ()))}
+    # Before the sink is read: what was written meanwhile stands in the one or the other.
+    before = None if offline else _waiting(settings, ours)
+    found = Finding(held=hold(open_reader(url), key) if key else None, waiting=before)
+    if found.held is not None and not is_json_lines(url):
+        return found
     folder = folder_of(url)
     expected = read_expected(expect) if expect else Expected()
     if quarantine:
-        there = [i for letter in look(settings.broker_url, Selection()) for i in letter.record_ids]
+        letters = list(look(settings.broker_url, Selection()))
+        there = [record_id for letter in letters for record_id in letter.record_ids]
         expected = replace(expected, quarantined=[*expected.quarantined, *there])
+        found = replace(found, letters=len(letters), anonymous=sum(not each.record_ids for each in letters))
     if not (files(folder, RECORDS) or expected.producers):
-        raise ServiceError(f"there are no records under {folder.resolve()}; is that where the workers write?")
-    _report(verify(folder, expected), held, as_json, quarantine)
+        raise ServiceError(_no_records(folder, before))
+    verdict = verify(folder, expected)
+    unpromised = sum(line.producer not in expected.producers for line in verdict.producers)
+    found = replace(found, verdict=verdict, unpromised=unpromised)
+    if before is None or before.error:
+        return found
+    seen = {name for line in verdict.producers for name in line.channel.split(", ") if name} - ours
+    after = _waiting(settings, seen)
+    return replace(found, waiting=Waiting({**after.queues, **before.queues}, after.error))
 
 
-def _report(verdict: Verdict | None, held: KeyVerdict | None, as_json: bool, quarantine: bool) -> NoReturn:
-    """Print what was found, and exit with the status that says whether it is clean."""
-    clean = all(each.clean for each in (verdict, held) if each is not None)
-    if as_json:
-        told = {**(in_json(verdict) if verdict else {}), **({"key": asdict(held)} if held else {})}
-        click.echo(json.dumps({**told, "clean": clean}, indent=1))
-    else:
-        console = Console()
-        if held is not None:
-            console.print(_key_table(held))
-            console.print(
-                "[green]As the answer key says.[/]" if held.clean else "[red]Not as the key says.[/]"
-            )
-        if verdict is not None:
-            _print(verdict, console, looked_into_quarantine=quarantine)
-    raise SystemExit(0 if clean else 1)
+def _waiting(settings: Settings, channels: Iterable[str]) -> Waiting:
+    # What is no channel's name, somebody wrote by hand: it has no queue.
+    return waiting(settings.broker_url, (each for each in channels if channel_name(each) == each))
 
 
-def _key_table(held: KeyVerdict) -> Table:
-    table = Table("dataset or event", "expected", "found", "", title="the answer key", title_justify="left")
-    for column in table.columns[1:3]:
-        column.justify = "right"
-    lines: list[tuple[str, Held | HeldEvent]] = [(each.dataset, each) for each in held.datasets]
-    lines += [(f"{each.channel} {each.event}", each) for each in held.events]
-    for name, line in lines:
-        word = (
-            "same" if line.same else "[red]other rows[/]" if line.expected == line.found else "[red]other[/]"
-        )
-        table.add_row(escape(name), f"{line.expected:,}", f"{line.found:,}", word)
-    return table
-
-
-def in_json(verdict: Verdict) -> dict[str, object]:
-    """Return a verdict JSON-ready: clean, the total, per channel, per producer, games, attacks, files."""
-    channels = [asdict(line) for line in verdict.channels()]
-    return {"clean": verdict.clean, "total": asdict(verdict.total()), "channels": channels, **asdict(verdict)}
-
-
-def _print(verdict: Verdict, console: Console, *, looked_into_quarantine: bool) -> None:
-    console.print(_records(verdict))
-    for line in (line for line in verdict.producers if line.examples):
-        console.print(f"  [red]look at[/] {escape(', '.join(line.examples))}", highlight=False)
-    console.print(_datasets(verdict))
-    for path in verdict.torn:
-        console.print(f"  [red]torn[/] the last line of {escape(path)} has no end", highlight=False)
-    for path, lines in verdict.unreadable.items():
-        console.print(f"  [red]unreadable[/] {lines} lines of {escape(path)}", highlight=False)
-    if verdict.clean:
-        console.print("[green]Nothing was lost, nothing stands twice.[/]")
-        return
-    console.print("[red]Something was lost or doubled, or cannot be accounted for.[/]")
-    if verdict.total().lost and not looked_into_quarantine:
-        console.print("What is missing may be in quarantine: --quarantine looks there.")
-
-
-def _records(verdict: Verdict) -> Table:
-    table = Table("channel", "producer", *FIGURES, title="records", title_justify="left")
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for line in _lines(verdict):
-        table.add_row(escape(line.channel), escape(line.producer), *_figures(line))
-    table.add_section()
-    table.add_row("all", verdict.total().producer, *_figures(verdict.total()))
-    return table
-
-
-def _lines(verdict: Verdict) -> list[Line]:
-    """Return a line per producer; where they are many, per channel, and per producer that is not clean."""
-    if len(verdict.producers) <= _MOST_LINES:
-        return verdict.producers
-    return [*verdict.channels(), *[line for line in verdict.producers if not line.clean][:_MOST_LINES]]
-
-
-def _figures(line: Line) -> list[str]:
-    return [_figure(getattr(line, name), bad=name in _BAD) for name in FIGURES]
-
-
-def _figure(number: int, *, bad: bool) -> str:
-    return f"[red]{number:,}[/]" if bad and number else f"{number:,}"
-
-
-def _datasets(verdict: Verdict) -> Table:
-    games, attacks = verdict.games, verdict.attacks
-    heads = ("recorded", "written", "lost", "duplicated", "wrong", "unexpected")
-    table = Table("", *heads, title="datasets beside the records", title_justify="left")
-    rows = {
-        "games": (
-            games.completed,
-            games.ingested,
-            games.lost,
-            games.duplicated,
-            games.wrong,
-            games.unexpected,
-        ),
-        "attacks": (
-            attacks.recorded,
-            attacks.written,
-            attacks.lost,
-            attacks.duplicated,
-            0,
-            attacks.unexpected,
-        ),
-    }
-    for name, figures in rows.items():
-        table.add_row(name, *(_figure(number, bad=at > 1) for at, number in enumerate(figures)))
-    return table
+def _no_records(folder: Path, there: Waiting | None) -> str:
+    text = f"there are no records under {folder.resolve()}; is that where the workers write?"
+    waits = [f"{count:,} in {queue}" for queue, count in (there.queues if there else {}).items()]
+    return f"{text} Messages still wait: {', '.join(waits)}" if waits else text

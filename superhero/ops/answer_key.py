@@ -118,5 +118,9 @@ def read_answer_key(path: Path) -> AnswerKey | None:
                 for event, count in events.items()
             },
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SettingsError(f"{path} is no answer key: {error!r:.200}") from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} is no answer key: {error!s:.200}") from error
+    except (TypeError, KeyError, AttributeError) as error:
+        raise SettingsError(
+            f"{path} is no answer key: it has another shape; `superhero simulate --answer-key` writes one"
+        ) from error

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 _BLOCK_BYTES = 1 << 20
 # A block begins with the end of a line before it, so that each of its lines looks alike to the pattern.
 _LINE_END = b"}\n"
-_RECORD_ID = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,199}):(\d{1,19})")
+RECORD_ID = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,199}):(\d{1,19})")
 _BEGINNING = re.compile(rb'\}\n\{"record_id":"([A-Za-z0-9_.-]+):\d{1,19}",("channel":"([A-Za-z0-9_.-]+)",)?')
 _EXAMPLES = 10
 
@@ -41,7 +41,10 @@ def folder_of(sinks: str) -> Path:
         if scheme == "json" and path and (path == rest or path.startswith("/")):
             return Path(path)
     # The URL is not shown: that of a database may hold a password.
-    raise SettingsError("only JSON Lines sinks can be verified: write json:///absolute or json:relative")
+    raise SettingsError(
+        "only JSON Lines sinks can be verified without an answer key: write json:///absolute or "
+        "json:relative, or give --expect the key of `superhero simulate --answer-key`"
+    )
 
 
 def files(folder: Path, dataset: str) -> list[Path]:
@@ -146,7 +149,7 @@ class Stream:
         row = self._row(line, path)
         if row is None:
             return
-        found = _RECORD_ID.fullmatch(str(row.get("record_id")))
+        found = RECORD_ID.fullmatch(str(row.get("record_id")))
         if found is None:
             self.unreadable[str(path)] += 1
             return

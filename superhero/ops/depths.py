@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from kombu import Connection
 
-from superhero.transport.tls import secure_connection
+from superhero.ops.reach import reach
+from superhero.transport.tls import advice, secure_connection
 from superhero.transport.topology import DEAD_NAME, UNROUTED_NAME
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -24,6 +26,30 @@ def depth(connection: Connection, queue: str) -> int:
             return int(channel.queue_declare(queue=queue, passive=True).message_count)
         except connection.channel_errors:
             return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many messages are ready in each queue that has any; `error` says why the broker did not answer."""
+
+    queues: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+
+
+def waiting(broker_url: str, channels: Iterable[str], timeout_s: float = 2.0) -> Waiting:
+    """Look once how many messages wait in the channels' queues and among the unrouted. Never raises.
+
+    What a worker holds in its hands does not wait.
+    """
+    answer = reach(broker_url, timeout_s)
+    if not answer.reachable:
+        return Waiting(error=answer.error)
+    with secure_connection(broker_url, connect_timeout=timeout_s) as connection:
+        try:
+            found = {queue: depth(connection, queue) for queue in sorted({*channels, UNROUTED_NAME})}
+        except connection.connection_errors as error:
+            return Waiting(error=advice(error))
+    return Waiting({queue: count for queue, count in found.items() if count})
 
 
 def sparkline(values: Sequence[float], width: int = 32) -> str:

@@ -7,23 +7,23 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from superhero.config import Settings, without_password
+from superhero.config import Settings, variable_of, without_password
 from superhero.errors import ServiceError
-from superhero.events import CHANNELS
 from superhero.ops.embedded import server_binary
+from superhero.ops.our_queues import Depth, management_api, our_queues
+from superhero.ops.processes import project_root
 from superhero.ops.rabbitmq import find_server
-from superhero.ops.reach import is_redis, reach
-from superhero.transport.tls import secure_connection
-from superhero.transport.topology import DEAD_NAME, UNROUTED_NAME
+from superhero.ops.reach import Answer, is_redis, reach
+from superhero.transport.topology import DEAD_NAME
 
 State = Literal["ok", "warning", "missing"]
 
@@ -31,6 +31,17 @@ _PACKAGES = ("celery", "kombu", "amqp", "redis", "websockets", "flower", "honcho
 _SECRETS = {"superhero_api_token", "flower_basic_auth", "server_secret"}
 _LITTLE_SPACE_BYTES = 1 << 30
 _TIMEOUT_S = 3.0
+_SINKS_TIMEOUT_S = 60.0  # pyarrow takes its time to be imported
+# By stdin: the URL may hold a password, and everybody sees a command line.
+_OPEN_SINKS = """
+import sys
+from sinks import open_sink
+from sinks.errors import SinkError
+try:
+    open_sink(sys.stdin.read())
+except SinkError as error:
+    sys.exit(str(error))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +56,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All checks; `can_run` when the pipeline could run with what is here, be it the embedded server."""
+    """All checks, and every variable as it is in force.
+
+    `in_the_way` names the checks that keep the pipeline from running with these settings, and
+    `embedded_can_run` tells whether `superhero demo --embedded` could run all the same.
+    """
 
     checks: list[Check]
     settings: dict[str, str]
     can_run: bool
+    embedded_can_run: bool
+    in_the_way: list[str]
 
 
 def examine(settings: Settings) -> Report:
@@ -57,19 +74,32 @@ def examine(settings: Settings) -> Report:
     python, packages = _python(), _packages()
     broker, redis = _broker(settings.broker_url), _redis(settings.redis_url)
     embedded, output = _embedded(), _output(settings.output_dir)
-    queues = list(_queues(settings.broker_url)) if broker.state == "ok" else []
+    queues = list(_queues(our_queues(settings, _TIMEOUT_S))) if broker.state == "ok" else []
     rest = [_management(settings), _rabbitmq_server(), _docker()]
-    needed = (broker, redis) if embedded.state == "missing" else ()
+    sinks = _sinks(_sinks_in_force(settings))
+    in_the_way = _missing(python, packages, broker, redis, output, sinks)
     return Report(
-        checks=[python, packages, broker, *queues, redis, embedded, *rest, output],
+        checks=[python, packages, broker, *queues, redis, embedded, *rest, output, sinks],
         settings=shown_settings(settings),
-        can_run=all(check.state != "missing" for check in (python, packages, output, *needed)),
+        can_run=not in_the_way,
+        embedded_can_run=not _missing(python, packages, embedded),
+        in_the_way=in_the_way,
     )
 
 
+def _missing(*checks: Check) -> list[str]:
+    return [check.name for check in checks if check.state == "missing"]
+
+
 def shown_settings(settings: Settings) -> dict[str, str]:
-    """Return every setting as text, without passwords and tokens."""
-    return {field.name: _shown(field.name, getattr(settings, field.name)) for field in fields(settings)}
+    """Return every variable's value in force as text, without passwords and tokens."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    values["sinks"] = _sinks_in_force(settings)
+    return {variable_of(name): _shown(name, value) for name, value in values.items()}
+
+
+def _sinks_in_force(settings: Settings) -> str:
+    return settings.sinks or f"json:{settings.output_dir}"
 
 
 def _shown(name: str, value: object) -> str:
@@ -84,6 +114,8 @@ def _shown(name: str, value: object) -> str:
 def _text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
     return "" if value is None else str(value)
 
 
@@ -109,45 +141,52 @@ def _broker(url: str) -> Check:
         facts = answer.facts
         vhost = f", vhost {facts['vhost']}" if "vhost" in facts else ""
         return Check("broker", "ok", f"{facts['product']} {facts['version']}{vhost} {where}")
-    return Check(
+    return _away(
         "broker",
-        "missing",
-        f"nothing {where}: {answer.error}",
+        "BROKER_URL",
+        answer,
+        where,
         "`superhero demo` uses the embedded server instead, which promises less. To get RabbitMQ: "
         "apt-get install rabbitmq-server, or docker compose up -d rabbitmq; then set BROKER_URL",
     )
 
 
-def _queues(url: str) -> Iterator[Check]:
-    """Look at our queues; a passive declare of an unknown one closes its channel, so each has its own."""
-    with secure_connection(url, connect_timeout=_TIMEOUT_S) as connection:
-        for name in (*CHANNELS, UNROUTED_NAME, DEAD_NAME):
-            try:
-                with connection.channel() as channel:
-                    found = channel.queue_declare(queue=name, passive=True)
-            except connection.channel_errors:
-                yield Check(
-                    f"queue {name}", "warning", "not declared yet", "the first publisher or worker does it"
-                )
-                continue
-            text = f"{found.message_count} waiting, {found.consumer_count} consumers"
-            if name == DEAD_NAME and found.message_count:
-                yield Check(
-                    f"queue {name}", "warning", text, "could not be processed: superhero quarantine list"
-                )
-            elif name != DEAD_NAME and not found.consumer_count:
-                yield Check(f"queue {name}", "warning", text, "no worker: celery -A tasks worker")
-            else:
-                yield Check(f"queue {name}", "ok", text)
+def _away(name: str, variable: str, answer: Answer, where: str, how_to_get: str) -> Check:
+    """Tell a service that is not there from one that does not let us in."""
+    if answer.remedy:
+        return Check(name, "missing", f"refused {where}: {answer.error}", f"{variable}: {answer.remedy}")
+    return Check(name, "missing", f"nothing {where}: {answer.error}", how_to_get)
+
+
+def _queues(depths: Sequence[Depth]) -> Iterator[Check]:
+    for depth in depths:
+        if depth.waiting is not None:
+            yield _queue(depth.name, depth.waiting, depth.consumers or 0)
+    undeclared = ", ".join(depth.name for depth in depths if depth.waiting is None)
+    if undeclared:
+        text = f"not declared yet: {undeclared}"
+        yield Check("further queues", "ok", text, "the first publisher or worker does it")
+
+
+def _queue(name: str, waiting: int, consumers: int) -> Check:
+    text = f"{waiting} waiting, {consumers} consumers"
+    if name == DEAD_NAME:
+        advice = "could not be processed: superhero quarantine list" if waiting else ""
+    elif consumers:
+        advice = ""
+    else:
+        advice = f"nobody consumes it: celery -A tasks worker, with {name} in CHANNELS if it is your own"
+    return Check(f"queue {name}", "warning" if advice else "ok", text, advice)
 
 
 def _redis(url: str) -> Check:
     answer, where = reach(url, _TIMEOUT_S), f"at {without_password(url)}"
     if not answer.reachable:
-        return Check(
+        return _away(
             "Redis",
-            "missing",
-            f"nothing {where}: {answer.error}",
+            "REDIS_URL",
+            answer,
+            where,
             "`superhero demo` uses the embedded server instead. To get Redis: apt-get install redis-server, "
             "or docker compose up -d redis; then set REDIS_URL",
         )
@@ -169,16 +208,13 @@ def _embedded() -> Check:
 
 
 def _management(settings: Settings) -> Check:
-    name, url = "management UI", settings.rabbitmq_management_url
-    if not url:
-        if is_redis(settings.broker_url):
-            return Check(name, "warning", "none: the broker is Redis")
-        url = f"http://{urlsplit(settings.broker_url).hostname}:15672"
-    login = urlsplit(url) if urlsplit(url).username else urlsplit(settings.broker_url)
-    auth = (unquote(login.username or "guest"), unquote(login.password or "guest"))
+    name = "management UI"
+    if not settings.rabbitmq_management_url and is_redis(settings.broker_url):
+        return Check(name, "warning", "none: the broker is Redis")
+    url, auth = management_api(settings)
     try:
         with httpx.Client(auth=auth, timeout=_TIMEOUT_S, trust_env=False) as http:
-            http.get(f"{url.rstrip('/')}/api/overview").raise_for_status()
+            http.get(f"{url}/api/overview").raise_for_status()
     except httpx.HTTPError as error:
         return Check(
             name,
@@ -232,3 +268,25 @@ def _output(folder: Path) -> Check:
     if free < _LITTLE_SPACE_BYTES:
         return Check("output folder", "warning", text, "less than 1 GiB: make room or set OUTPUT_DIR")
     return Check("output folder", "ok", text)
+
+
+def _sinks(url: str) -> Check:
+    """Tell whether SINKS can be opened, in a process of its own: its drivers are none of our business."""
+    shown = _shown("sinks", url)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _OPEN_SINKS],
+            input=url,
+            capture_output=True,
+            text=True,
+            timeout=_SINKS_TIMEOUT_S,
+            cwd=project_root(),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Check("sinks", "missing", f"{shown} cannot be tried: {type(error).__name__}", "set SINKS")
+    if done.returncode == 0:
+        return Check("sinks", "ok", f"{shown} (drivers are here; nothing was written)")
+    said = done.stderr.strip()
+    if "Traceback" in said:  # its text is none of ours and may hold a password
+        said = said.splitlines()[-1].partition(":")[0]
+    return Check("sinks", "missing", f"{shown}: {said}", "set SINKS to what can be opened")

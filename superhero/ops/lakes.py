@@ -84,7 +84,10 @@ class DeltaTables:
 
 def not_installed(error: ModuleNotFoundError, extra: str) -> ServiceError:
     """Return an error that says how to get what is missing."""
-    return ServiceError(f"this needs {error.name}, which is not installed: pip install 'superhero[{extra}]'")
+    return ServiceError(
+        f"this needs {error.name}, which is not installed: "
+        f"pip install -e '.[{extra}]' in the project's folder"
+    )
 
 
 def _of_parquet(path: str, content: bytes) -> Iterator[Cells]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import amqp
 import redis
@@ -20,12 +21,14 @@ _REDIS_SCHEMES = {"redis", "rediss"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back from a URL. `error` says why nothing did, and is empty when something did.
+    """What came back from a URL. `error` says why we are not in, and is empty when we are.
 
+    `remedy` says what to do where a service is there and refused us; it is empty where nothing is there.
     `facts` is what the service says of itself, as text.
     """
 
     error: str = ""
+    remedy: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -52,6 +55,8 @@ def reach_amqp(url: str, timeout_s: float = 3.0) -> Answer:
             # `connect` would wait for two seconds before it gives up.
             connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
             properties: Mapping[str, Any] = connection.connection.server_properties
+    except (amqp.AccessRefused, amqp.NotAllowed) as error:
+        return Answer(error=str(error.reply_text), remedy=_remedy(url, error))
     except (OSError, amqp.AMQPError, TransportError) as error:
         return Answer(error=advice(error))
     return Answer(
@@ -75,6 +80,8 @@ def reach_redis(url: str, timeout_s: float = 3.0) -> Answer:
         ) as client:
             client.ping()
             told: Mapping[str, Any] = client.info()
+    except (redis.AuthenticationError, redis.ResponseError) as error:
+        return Answer(error=str(error), remedy="check user, password and database number in the URL")
     except (redis.RedisError, OSError) as error:
         return Answer(error=advice(error))
     product = "valkey" if "valkey_version" in told else "redis"
@@ -86,3 +93,14 @@ def reach_redis(url: str, timeout_s: float = 3.0) -> Answer:
             "appendonly": "yes" if str(told.get("aof_enabled")) == "1" else "no",
         }
     )
+
+
+def _remedy(url: str, error: amqp.AMQPError) -> str:
+    if isinstance(error, amqp.AccessRefused):
+        return "check user and password in the URL; RabbitMQ lets guest in from its own machine only"
+    parts = urlsplit(url.partition(";")[0])
+    vhost, user = unquote(parts.path[1:]) or "/", unquote(parts.username or "guest")
+    permit = f"rabbitmqctl set_permissions -p {quote(vhost)} {quote(user)} '.*' '.*' '.*'"
+    if "not found" in str(error.reply_text):
+        return f"make the vhost: rabbitmqctl add_vhost {quote(vhost)} && {permit}"
+    return f"let the user into the vhost: {permit}"

@@ -105,9 +105,10 @@ class _Finder:
     def _answers(self, variable: str, url: str, default: str) -> bool:
         answer = reach(url)
         if not answer.reachable and self._explicit and url != default:
+            remedy = answer.remedy or f"start it, or set {variable} to where it is"
             raise ServiceError(
-                f"{variable} is {without_password(url)}, but there: {answer.error}. Start it, set {variable} "
-                "to where it is, or unset it to let a server be started for this run"
+                f"{variable} is {without_password(url)}, but there: {answer.error}; {remedy}; "
+                f"or unset {variable} to let a server be started for this run"
             )
         return answer.reachable
 

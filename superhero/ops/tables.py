@@ -187,7 +187,10 @@ def _parquet(paths: str) -> str:
 
 
 def _not_installed(error: ModuleNotFoundError, extra: str) -> ServiceError:
-    return ServiceError(f"this needs {error.name}, which is not installed: pip install 'superhero[{extra}]'")
+    return ServiceError(
+        f"this needs {error.name}, which is not installed: "
+        f"pip install -e '.[{extra}]' in the project's folder"
+    )
 
 
 def _selected_column(name: str, found: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from superhero.errors import SettingsError
 from superhero.events import AttackMade, GameCompleted
-from superhero.ops.datasets import Producer, Stream
+from superhero.ops.datasets import RECORD_ID, Producer, Stream
 from superhero.ops.games import META, PODIUM, GameCount, Games
 from superhero.ops.intervals import Intervals
 from superhero.ops.objects import damaged
@@ -47,7 +47,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What became of one producer's records, or of many producers' together.
+    """What became of one producer's records, or of many producers' together (then `producer` is empty).
 
     attempted     records emitted: as the producer says, else as its largest number shows
     acknowledged  of those, how many were safe as the producer knows; without its word all
@@ -58,6 +58,7 @@ class Line:
     unexpected    in RECORDS, and never emitted
     quarantined   in quarantine and not in RECORDS
     examples      a few of the record ids that are missing or doubled
+    producers     how many producers' records these are
     """
 
     producer: str
@@ -71,10 +72,11 @@ class Line:
     unexpected: int = 0
     quarantined: int = 0
     examples: list[str] = field(default_factory=list)
+    producers: int = 1
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is lost, doubled or unaccounted for."""
+        """Whether nothing is lost, doubled or unaccounted for; what is in quarantine is accounted for."""
         return not (self.lost or self.duplicated or self.unexpected)
 
 
@@ -128,11 +130,12 @@ class Verdict:
 
 
 def together(lines: Iterable[Line], channel: str) -> Line:
-    """Return the sum of lines; `producer` says how many they are."""
+    """Return the sum of lines; `producers` says of how many."""
     chosen = list(lines)
     figures = {name: sum(getattr(line, name) for line in chosen) for name in FIGURES}
     examples = [example for line in chosen for example in line.examples]
-    return Line(f"{len(chosen)} producers", channel, **figures, examples=examples[:_EXAMPLES])
+    count = sum(line.producers for line in chosen)
+    return Line("", channel, **figures, examples=examples[:_EXAMPLES], producers=count)
 
 
 FIGURES = (
@@ -181,22 +184,36 @@ def read_expected(path: Path) -> Expected:
     Both keys may be missing. Raise SettingsError for anything else.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = _object(json.loads(path.read_text(encoding="utf-8")), "it")
         producers = {
-            str(name): Promise(_count(says, "emitted"), _count(says, "confirmed"))
-            for name, says in told.get("producers", {}).items()
+            name: _promise(name, says)
+            for name, says in _object(told.get("producers", {}), '"producers"').items()
         }
-        quarantined = [str(record_id) for record_id in told.get("quarantined", [])]
-        _by_producer(quarantined)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SettingsError(f"{path} does not say what is expected: {error!r}; see --help") from error
-    return Expected(producers, quarantined)
+        quarantined = told.get("quarantined", [])
+        if not (
+            isinstance(quarantined, list) and all(RECORD_ID.fullmatch(str(each)) for each in quarantined)
+        ):
+            raise ValueError(f'"quarantined" must be a list of record ids, not {quarantined!r:.50}')
+    except (OSError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} does not say what is expected: {error}; see --help") from error
+    return Expected(producers, [str(each) for each in quarantined])
 
 
-def _count(says: Mapping[str, Any], name: str) -> int:
-    number = says[name]
+def _object(told: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(told, dict):
+        raise ValueError(f"{name} must be a JSON object, not {told!r:.50}")
+    return told
+
+
+def _promise(name: str, says: Any) -> Promise:
+    figures = _object(says, f"what {name!r:.80} says")
+    return Promise(_count(figures, name, "emitted"), _count(figures, name, "confirmed"))
+
+
+def _count(figures: Mapping[str, Any], producer: str, name: str) -> int:
+    number = figures.get(name)
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise ValueError(f"{name} must be a whole number, not {number!r:.50}")
+        raise ValueError(f"{name!r} of {producer!r:.80} must be a whole number, not {number!r:.50}")
     return number
 
 

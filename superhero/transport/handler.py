@@ -134,8 +134,8 @@ class CeleryHandler(logging.Handler):
     def flush(self, timeout_s: float | None = None) -> bool:  # type: ignore[override]  # logging ignores it
         """Wait until the broker confirmed every record logged before; False when time was up first.
 
-        Records that were dropped are not waited for: see `counters`. Without an argument it takes
-        `flush_timeout_s` at most.
+        Records that were dropped, or taken over from a dead process, are not waited for: see `counters`.
+        Without an argument it takes `flush_timeout_s` at most.
         """
         outlet = self._outlet
         return outlet is None or outlet.flush(self._flush_timeout_s if timeout_s is None else timeout_s)
@@ -146,7 +146,10 @@ class CeleryHandler(logging.Handler):
         return outlet is None or outlet.sync() or self.flush(timeout_s)
 
     def close(self) -> None:
-        """Flush, stop the threads, disconnect. What is unconfirmed by then is lost, unless it is spooled."""
+        """Wait as `flush` does, for what was taken over too; stop the threads, disconnect.
+
+        What is unconfirmed by then is lost, unless it is spooled.
+        """
         with self._start_lock:
             already, self._closed = self._closed, True
         if not already and self._outlet is not None:

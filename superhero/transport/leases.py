@@ -46,7 +46,8 @@ class _Channel:
 class Line:
     """Records that wait, by channel, and leases that are out. Not safe from several threads at once.
 
-    A position is a number that its buffer gives, larger for younger records and never given twice.
+    A position is a number that its buffer gives, larger for younger records and never given twice. It is
+    negative for a record that another process left; such a one may come at any time, before and behind ours.
     """
 
     def __init__(self) -> None:
@@ -94,11 +95,14 @@ class Line:
         return sum(len(line.waiting) for line in lines), sum(line.size_bytes for line in lines)
 
     def heads(self) -> Iterator[tuple[int, bytes]]:
-        """Yield (position, encoded) of the first record of every channel's line and of every lease."""
+        """Yield (position, encoded) of the first record of every channel's line and of every lease.
+
+        Where another process left that one, also of the first that is our own.
+        """
         for line in self._channels.values():
-            yield line.waiting[0][0], line.waiting[0][2]
+            yield from _heads((position, encoded) for position, _, encoded in line.waiting)
         for lease in (*self._leased.values(), *self._returned):
-            yield lease.positions[0], lease.encoded[0]
+            yield from _heads(zip(lease.positions, lease.encoded, strict=True))
 
     def oldest(self) -> bytes | None:
         """Return the oldest record, leased or not."""
@@ -141,6 +145,18 @@ class Line:
         if not waiting:
             del self._channels[name]
         return Lease(task_id(ids), name, first_id, encoded, positions, size)
+
+
+def _heads(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Yield the first of some (position, encoded), and the first of our own where that is another."""
+    first = True
+    for record in records:
+        ours = record[0] >= 0
+        if first or ours:
+            yield record
+        if ours:
+            return
+        first = False
 
 
 def _position(lease: Lease) -> int:

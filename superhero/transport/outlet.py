@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -56,7 +57,8 @@ class Outlet:
         if self._spool is not None:
             self._keeper = SpoolKeeper(self._spool, settings.spool_sync_s, self._publisher.ring)
         self._intake = Intake(self._buffer, self._publisher)
-        self._gave_up_at = float("-inf")
+        self._flushed_at = float("-inf")
+        self._flush_took_s = 0.0
         self._told_dropped = 0
         self._tell_at = 0.0
         self.put = self._intake.put
@@ -64,6 +66,8 @@ class Outlet:
 
     def start(self) -> None:
         """Start the threads."""
+        # Importing us made this logger, and `dictConfig` disables by default what was there before it.
+        _LOG.disabled = False
         # Late in the interpreter's shutdown none starts any more; `flush` then does the work itself.
         with suppress(RuntimeError):
             self._publisher.start()
@@ -71,9 +75,14 @@ class Outlet:
                 self._keeper.start()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until every record put before is confirmed; False when time was up first."""
-        flushed = self._publisher.wait(self._buffer.mark(), timeout_s)
-        self._gave_up_at = float("-inf") if flushed else time.monotonic()
+        """Wait until every record put before is confirmed; False when time was up first.
+
+        What dead processes left is not waited for, save as far as it goes out before.
+        """
+        began, mark = time.monotonic(), self._buffer.mark()
+        flushed = self._publisher.wait(lambda: self._buffer.settled(mark), timeout_s)
+        self._flushed_at = time.monotonic()
+        self._flush_took_s = self._flushed_at - began if flushed else float("inf")
         return flushed
 
     def sync(self) -> bool:
@@ -81,14 +90,15 @@ class Outlet:
         return self._buffer.sync()
 
     def close(self, timeout_s: float) -> None:
-        """Flush, stop the threads and disconnect.
+        """Wait until all is confirmed, what dead processes left included; stop the threads and disconnect.
 
         Does not wait for a broker that is away while the records are safe in the spool, nor when a `flush`
         gave up just before, as when the interpreter exits.
         """
-        if time.monotonic() - self._gave_up_at > _JUST_BEFORE_S:
-            spooled_only = self._spool is not None and not self._publisher.tally.connected
-            self.flush(min(timeout_s, _GRACE_S) if spooled_only else timeout_s)
+        now, mark = time.monotonic(), self._buffer.mark()
+        spent_s = self._flush_took_s if now - self._flushed_at <= _JUST_BEFORE_S else 0.0
+        if spent_s < float("inf") and self._finish(lambda: self._buffer.settled(mark), now + timeout_s):
+            self._finish(lambda: len(self._buffer) == 0, now + timeout_s - spent_s)
         if self._keeper is not None:
             self._keeper.stop(_STOP_S)
         self._publisher.stop(_STOP_S)
@@ -126,6 +136,14 @@ class Outlet:
             blocked=self._publisher.blocked,
             last_error=self._publisher.trouble.last,
         )
+
+    def _finish(self, reached: Callable[[], bool], deadline: float) -> bool:
+        """Wait as long as `close` may: with a broker that is away not longer than the spool makes needful."""
+        wait, left_s = self._publisher.wait, deadline - time.monotonic()
+        if wait(reached, min(left_s, _GRACE_S)):
+            return True
+        worthwhile = self._publisher.tally.connected or not self._buffer.sync()
+        return worthwhile and wait(reached, deadline - time.monotonic())
 
     def _before_each_round(self) -> None:
         """Do what may not be done amid a logging call. Called by the publisher's thread."""

@@ -94,18 +94,14 @@ class Publisher:
         self.listening = False
         self._bell.put(None)
 
-    def wait(self, mark: Mark, timeout_s: float) -> bool:
-        """Wait until everything that the buffer was given before `mark` is confirmed; False if time is up."""
+    def wait(self, reached: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until confirms have made `reached` true; False if time is up."""
         deadline = self._clock() + timeout_s
-
-        def settled() -> bool:
-            return self._buffer.settled(mark)
-
         if self._thread is None:
-            self._run(lambda: settled() or self._clock() >= deadline)
-            return settled()
+            self._run(lambda: reached() or self._clock() >= deadline)
+            return reached()
         with self._progress:
-            return self._progress.wait_for(settled, timeout_s)
+            return self._progress.wait_for(reached, timeout_s)
 
     def stop(self, timeout_s: float) -> None:
         """End the thread after its current step, sent or not sent; wait for it for `timeout_s` at most."""

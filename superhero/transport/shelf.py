@@ -38,13 +38,13 @@ class Shelf:
         self._unreadable: list[Segment] = []
         self._unsynced: deque[Segment] = deque()
         self._sync_lock = threading.Lock()
-        self._appended_bytes = self._deleted_bytes = 0
+        self._appended_bytes = self._deleted_bytes = self._adopted_bytes = 0
         self._trouble: SpoolError | None = None
 
     @property
     def disk_bytes(self) -> int:
-        """How many bytes our own segments take."""
-        return self._appended_bytes - self._deleted_bytes
+        """How many bytes our segments take, adopted ones included."""
+        return self._appended_bytes - self._deleted_bytes + self._adopted_bytes
 
     @property
     def end(self) -> int:
@@ -132,6 +132,7 @@ class Shelf:
         """Put segments that `scan` yielded before all others."""
         for segment in reversed(segments):
             self._all[segment.number] = (segment, folder)
+            self._adopted_bytes += segment.end
             self._unread.appendleft(segment)
 
     def take_trouble(self) -> SpoolError | None:
@@ -199,7 +200,9 @@ class Shelf:
                         self._unsynced.popleft()
                 if number >= 0:
                     self._deleted_bytes += segment.end
-                elif all(other is not folder for _, other in list(self._all.values())):
+                    continue
+                self._adopted_bytes -= segment.end
+                if all(other is not folder for _, other in list(self._all.values())):
                     folder.remove()
 
     def _delete(self, segment: Segment) -> None:

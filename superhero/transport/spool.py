@@ -34,6 +34,8 @@ _PAUSE_S = 1.0
 class Spool:
     """A buffer under `spool_dir` that takes up to `max_bytes` bytes of disk; see `Buffer` for its promises.
 
+    What was adopted counts, too: with much of it waiting, less that is new is taken.
+
     Any number of processes, and of spools in one, may share the directory. Raise SpoolError if it cannot be
     used at all.
     """

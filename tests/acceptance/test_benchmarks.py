@@ -21,6 +21,7 @@ TABLES = {
     "simulate",
     "backlog-memory",
     "backlog-rate",
+    "loss-window",
     "workers",
     "verify",
 }

@@ -6,6 +6,7 @@ pytest-celery's clusters are made of processes, and of containers where an engin
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -274,5 +275,6 @@ def test_bugs_in_a_pipeline_or_a_step_concern_their_record_alone(
     assert bench.record_ids() == ids([0, 2, 3])
     reasons = {tuple(each.record_ids): each.letter for each in look(bench.broker_url, Selection())}
     assert reasons["tester:1",].reason == "pipeline-failed"
-    assert reasons["tester:1",].error == "LookupError: this pipeline has a bug"
+    bug = r"\w+ \(\S+\.py:\d+\): LookupError: this pipeline has a bug"
+    assert re.fullmatch(bug, reasons["tester:1",].error)
     assert reasons["tester:2",].reason == "step-failed"

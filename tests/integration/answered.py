@@ -20,11 +20,13 @@ FAULTS = (
     *("--malformed", 0.05, "--schema-changed", 0.1, "--skewed-clock", 0.05),
 )
 BATCH = 100
+NOWHERE = "amqp://127.0.0.1:1//"
 
 
 def superhero(*arguments: object, **environ: str) -> Result:
-    """Run a command of superhero's."""
-    return CliRunner().invoke(main, list(map(str, arguments)), env={"COLUMNS": "200", **environ})
+    """Run a command of superhero's, without a broker unless one is given."""
+    env = {"COLUMNS": "200", "BROKER_URL": NOWHERE, **environ}
+    return CliRunner().invoke(main, list(map(str, arguments)), env=env)
 
 
 def simulated(folder: Path, *options: object) -> tuple[Path, dict[str, Any]]:

@@ -101,9 +101,12 @@ def test_what_differs_is_told(folder: Path) -> None:
 def test_a_sink_that_a_key_is_needed_for_says_so(tmp_path: Path) -> None:
     refused = superhero("verify", f"parquet:{tmp_path}")
     assert refused.exit_code == 2
+    assert "superhero simulate --answer-key" in refused.output
 
 
 @pytest.mark.parametrize("text", ['{"datasets": 1}', '{"datasets": {}, "version": 9}', "[]", "no JSON"])
 def test_a_file_that_is_no_key_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "expected.json").write_text(text)
-    assert verify(tmp_path) == 2
+    refused = superhero("verify", f"json:{tmp_path}", "--expect", tmp_path / "expected.json")
+    assert refused.exit_code == 2
+    assert "Error(" not in refused.output

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 
+from superhero.cli import main
+from superhero.commands import flower as module
 from superhero.commands.flower import flower_environ, kept_password
 from superhero.config import Settings
 from superhero.errors import ServiceError
@@ -47,6 +52,42 @@ def test_flower_is_told_everything_by_its_environment(tmp_path: Path) -> None:
         "FLOWER_DB": str(tmp_path / "f.db"),
         "FLOWER_BROKER_API": "http://guest:guest@127.0.0.1:15672/api/",
     }
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `superhero flower` in a project folder of the test's own, without becoming Flower."""
+    (tmp_path / "celeryconfig.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "become", lambda *arguments: None)
+
+    def run(*arguments: str, **environ: str) -> Result:
+        return CliRunner().invoke(main, ["flower", *arguments], env={"FLOWER_BASIC_AUTH": "me:pw", **environ})
+
+    return run
+
+
+def test_a_port_that_is_taken_is_told_in_a_line(run: Callable[..., Result]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("--port", str(port))
+    assert result.exit_code == 2
+    assert result.output == (
+        f"Error: Flower cannot listen on 127.0.0.1:{port}: Address already in use; "
+        "give another --port or --address\n"
+    )
+
+
+@pytest.mark.parametrize("place", ["file/flower.db", "text"])
+def test_a_database_that_cannot_be_used_is_told_in_a_line(
+    run: Callable[..., Result], tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "text").write_text("no database\n" * 100)
+    result = run("--port", str(free_port()), FLOWER_DB=place)
+    assert result.exit_code == 2
+    assert result.output.startswith(f"Error: FLOWER_DB {tmp_path / place} cannot be used: ")
+    assert len(result.output.splitlines()) == 1
 
 
 @pytest.mark.acceptance

@@ -36,9 +36,10 @@ def put(bench: Bench, *letters: tuple[RawMessage, str, Reason]) -> None:
             sender.send(letter, DEAD_NAME, channel, declare=[DEAD_QUEUE])
 
 
-def superhero(bench: Bench, *arguments: str) -> Result:
+def superhero(bench: Bench, *arguments: str, **environ: str) -> Result:
     """Run the command."""
-    return CliRunner().invoke(main, ["quarantine", *arguments], env={"BROKER_URL": bench.broker_url})
+    env = {"BROKER_URL": bench.broker_url, **environ}
+    return CliRunner().invoke(main, ["quarantine", *arguments], env=env)
 
 
 def listed(bench: Bench, *options: str) -> list[dict[str, Any]]:
@@ -69,6 +70,38 @@ def test_letters_are_listed_oldest_first_and_stay_where_they_are(bench: Bench) -
         assert [each["reason"] for each in listed(bench)] == ["sink-refused", "undecodable", "step-failed"]
     assert listed(bench)[0]["record_ids"] == ids([0, 1])
     assert "because of" in superhero(bench, "list").output
+
+
+@pytest.mark.parametrize(
+    ("options", "sentences"),
+    [
+        (["--reason", "bogus"], ["'bogus' is no reason; there are bad-envelope, ", "kills-workers"]),
+        (["--channel", "nowhere"], []),
+        (["--older-than", "1h"], []),
+    ],
+)
+def test_a_list_that_nothing_matches_says_what_is_there(
+    bench: Bench, options: list[str], sentences: list[str]
+) -> None:
+    some(bench)
+    output = superhero(bench, "list", *options).output
+    there = "no letter matches; 3 in quarantine, for: sink-refused (1), step-failed (1), undecodable (1)"
+    for sentence in (there, *sentences):
+        assert sentence in output
+    assert ("is no reason" in output) == bool(sentences)
+
+
+def test_a_list_at_80_columns_cuts_no_id_and_no_reason(bench: Bench) -> None:
+    long = "shop." + "orders-" * 16
+    put(bench, (task([envelope(0)]), long[:120], Reason.PIPELINE_FAILED))
+    some(bench)
+    whole = {each["id"]: each["reason"] for each in listed(bench)}
+    result = superhero(bench, "list", COLUMNS="80")
+    cells = [[cell.strip() for cell in line.split("│")] for line in result.output.splitlines()]
+    assert {row[1]: row[3] for row in cells if len(row) > 3 and row[1]} == whole
+    assert max(map(len, result.output.splitlines())) <= 80
+    assert "…" not in result.output
+    assert all(f"{name}: because of {reason}" in result.output for name, reason in whole.items())
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,38 @@ def test_the_end_of_the_interpreter_delivers_what_waits(any_broker_url: str) -> 
     assert got == list(range(1000))
 
 
+def test_trouble_is_told_although_dict_config_disables_the_loggers_that_are_there() -> None:
+    config = {
+        "version": 1,
+        "handlers": {
+            "p": {
+                "class": "superhero.transport.CeleryHandler",
+                "broker_url": "amqp://127.0.0.1:1//",
+                "flush_timeout_s": 0.0,
+            }
+        },
+        "loggers": {CHANNEL: {"handlers": ["p"], "level": "INFO"}},
+    }
+    program = (
+        "import json, logging, logging.config, sys\n"
+        "logging.config.dictConfig(json.loads(sys.argv[1]))\n"
+        "assert logging.getLogger('superhero.transport').disabled\n"
+        f"logger = logging.getLogger({CHANNEL!r})\n"
+        "logger.info('x')\n"
+        "while not logger.handlers[0].counters().last_error:\n"
+        "    logger.handlers[0].flush(0.05)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(config)],
+        check=True,
+        timeout=30,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "cannot connect" in ended.stderr
+    assert "1 records were not confirmed when their handler closed; they are lost" in ended.stderr
+
+
 @pytest.mark.rabbitmq
 def test_a_record_for_a_queue_that_was_deleted_is_caught_as_unrouted(broker_url: str, attach: Attach) -> None:
     handler = attach(broker_url)

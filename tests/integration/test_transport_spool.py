@@ -54,6 +54,18 @@ def heir(dead: Spool, folder: Path) -> Spool:
     return living
 
 
+def test_what_was_adopted_counts_against_the_limit_until_it_is_confirmed(tmp_path: Path) -> None:
+    dead = open_spool(tmp_path)
+    for number in range(100):
+        dead.put("a", f"p:{number}", envelope(number, padding="x" * 1000))
+    dead.abandon()
+    living = open_spool(tmp_path, max_bytes=50_000)
+    assert living.adopt() == 100
+    assert not living.put("a", "q:0", envelope(0)), "with that much waiting there is no room"
+    assert len(numbers(living, confirm=True)) == 100
+    assert living.put("a", "q:1", envelope(1))
+
+
 def files(folder: Path, suffix: str = "") -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.name.endswith(suffix))
 

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answered import NOWHERE
 from click.testing import CliRunner, Result
 from sample_run import GAMES, edit, write_run
+from worker_bench import CHANNEL, envelope, task
 
 from sinks import open_sink
 from sinks.base import Append
 from superhero.cli import main
 from superhero.errors import SettingsError
 from superhero.ops.datasets import folder_of
-from superhero.ops.verify import read_expected
+from superhero.ops.verify import FIGURES, read_expected
+from superhero.transport.confirmed import ConfirmedSender, RawMessage
+from superhero.transport.dead_letters import Reason, condemn
+from superhero.transport.topology import DEAD_NAME, DEAD_QUEUE, EXCHANGE_NAME, channel_queue
 
 
 @pytest.fixture
@@ -25,9 +30,44 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(params=["rabbitmq", "redis"])
+def broker(request: pytest.FixtureRequest) -> str:
+    """Give the test a broker of each kind."""
+    url: str = request.getfixturevalue("broker_url" if request.param == "rabbitmq" else "redis_broker_url")
+    return url
+
+
 def run(*arguments: str, **environ: str) -> Result:
-    """Run `superhero verify`."""
-    return CliRunner().invoke(main, ["verify", *arguments], env={"COLUMNS": "200", **environ})
+    """Run `superhero verify`, without a broker unless one is given."""
+    env = {"COLUMNS": "200", "BROKER_URL": NOWHERE, **environ}
+    return CliRunner().invoke(main, ["verify", *arguments], env=env)
+
+
+def send(broker: str, *channels: str) -> None:
+    """Send a message into each channel's queue, where no worker takes it."""
+    with ConfirmedSender(broker) as sender:
+        for channel in channels:
+            sender.send(RawMessage(b"[]"), EXCHANGE_NAME, channel, declare=[channel_queue(channel)])
+
+
+def condemned(broker: str, *messages: RawMessage) -> None:
+    """Put messages into quarantine."""
+    with ConfirmedSender(broker) as sender:
+        for message in messages:
+            letter = condemn(message, CHANNEL, Reason.SINK_REFUSED, "no room")
+            sender.send(letter, DEAD_NAME, CHANNEL, declare=[DEAD_QUEUE])
+
+
+def shop(folder: Path, producers: int, channels: int = 1) -> str:
+    """Write two records of each of many producers, of the tenth but one and a gap; return the sink's URL."""
+    with open_sink(f"json:{folder}") as sink:
+        rows = [
+            {"record_id": f"p{n}:{k}", "channel": f"shop.orders.{n % channels}", "message": "sold"}
+            for n in range(producers)
+            for k in (0, 2 if n == 9 else 1)
+        ]
+        sink.write([Append("RECORDS", rows)])
+    return f"json:{folder}"
 
 
 def test_the_command_s_status_is_0_for_a_clean_sink_and_1_for_another(folder: Path) -> None:
@@ -72,16 +112,101 @@ def test_the_command_s_status_is_2_where_nothing_can_be_told(tmp_path: Path) -> 
         assert run(*arguments).exit_code == 2
 
 
-def test_a_table_of_many_producers_stays_short(tmp_path: Path) -> None:
-    with open_sink(f"json:{tmp_path}") as sink:
-        rows = [
-            {"record_id": f"p{n}:{k}", "channel": "shop"} for n in range(60) for k in (0, 2 if n == 9 else 1)
-        ]
-        sink.write([Append("RECORDS", rows)])
-    output = run(f"json:{tmp_path}").output
-    assert "60 producers" in output
+def test_a_table_has_a_row_per_channel_however_many_the_producers(tmp_path: Path) -> None:
+    url = shop(tmp_path, producers=60)
+    output = run(url).output
+    assert [row.split()[1::2][:3] for row in output.splitlines() if "shop.orders.0" in row] == [
+        ["shop.orders.0", "60", "121"]
+    ]
     assert "p9:1" in output
     assert "p8" not in output
+    assert "p8" in run(url, "--producers").output
+
+
+@pytest.mark.parametrize("options", [(), ("--producers",)])
+def test_nothing_is_cut_at_80_columns(tmp_path: Path, options: tuple[str, ...]) -> None:
+    output = run(shop(tmp_path, producers=12, channels=12), *options, COLUMNS="80").output
+    tables = [line for line in output.splitlines() if line.startswith(("┃", "│"))]
+    assert max(map(len, tables)) <= 80
+    assert "…" not in output
+    for word in (*FIGURES, *(f"shop.orders.{n}" for n in range(12))):
+        assert word in output
+
+
+def test_in_json_sums_count_their_producers_and_each_producer_has_its_name(tmp_path: Path) -> None:
+    told: dict[str, Any] = json.loads(run(shop(tmp_path, producers=4, channels=2), "--json").output)
+    assert [line["producers"] for line in (told["total"], *told["channels"])] == [4, 2, 2]
+    assert not any("producer" in line for line in (told["total"], *told["channels"]))
+    assert [line["producer"] for line in told["producers"]] == ["p0", "p1", "p2", "p3"]
+
+
+@pytest.mark.rabbitmq
+def test_messages_that_wait_are_not_in_yet(folder: Path, broker: str) -> None:
+    url = shop(folder, producers=1)
+    assert run(url, BROKER_URL=broker).exit_code == 0
+    send(broker, "superhero.game", "superhero.game", "shop.orders.0", "mail", "elsewhere")
+    result = run(url, BROKER_URL=broker, CHANNELS="mail")
+    assert result.exit_code == 1
+    assert "2 messages still wait in superhero.game: not all is in yet." in result.output
+    assert "1 message still waits in shop.orders.0: not all is in yet." in result.output
+    told = json.loads(run(url, "--json", BROKER_URL=broker, CHANNELS="mail").output)
+    assert told["clean"] is False
+    assert told["waiting"] == {"mail": 1, "shop.orders.0": 1, "superhero.game": 2}
+    assert run(url, "--offline", BROKER_URL=broker).exit_code == 0
+
+
+@pytest.mark.rabbitmq
+def test_a_sink_without_records_is_told_from_one_that_waits_for_them(tmp_path: Path, broker_url: str) -> None:
+    send(broker_url, "superhero.login")
+    result = run(f"json:{tmp_path}", BROKER_URL=broker_url)
+    assert result.exit_code == 2
+    assert "Messages still wait: 1 in superhero.login" in result.output
+
+
+def test_without_a_broker_and_without_a_promise_no_more_is_claimed_than_is_known(folder: Path) -> None:
+    output = run(f"json:{folder}").output
+    assert "Nothing was lost" not in output
+    assert "No gap among what arrived" in output
+    assert "what may be missing at the end cannot be told without --expect" in output
+    assert "No broker said whether messages still wait" in output
+    assert json.loads(run(f"json:{folder}", "--json").output)["waiting"] is None
+    assert "No broker" not in run(f"json:{folder}", "--offline").output
+
+
+def test_nothing_was_lost_is_said_where_every_producer_says_how_much_it_emitted(
+    folder: Path, tmp_path: Path
+) -> None:
+    said = {line["producer"]: line["attempted"] for line in all_producers(folder)}
+    path = tmp_path / "run.json"
+    for names, sentence in (
+        (said, "Nothing was lost"),
+        (["sim-1-login"], "missing at the end of 2 producers cannot be told, for --expect"),
+    ):
+        told = {name: {"emitted": said[name], "confirmed": said[name]} for name in names}
+        path.write_text(json.dumps({"producers": told}))
+        result = run(f"json:{folder}", "--expect", str(path))
+        assert (result.exit_code, sentence in result.output) == (0, True)
+
+
+def all_producers(folder: Path) -> list[dict[str, Any]]:
+    """Return what `--json` says of each producer."""
+    lines: list[dict[str, Any]] = json.loads(run(f"json:{folder}", "--json").output)["producers"]
+    return lines
+
+
+@pytest.mark.rabbitmq
+def test_what_is_in_quarantine_is_accounted_for_and_said(folder: Path, broker: str) -> None:
+    edit(folder, "RECORDS/sim-1-login.jsonl", lambda lines: lines[1:])
+    assert run(f"json:{folder}", BROKER_URL=broker).exit_code == 1
+    nameless = RawMessage(b"\x00", "text/plain", None, {"task": "x"})
+    condemned(broker, task([envelope(0, producer="sim-1-login")]), nameless)
+    result = run(f"json:{folder}", "--quarantine", BROKER_URL=broker)
+    assert result.exit_code == 0
+    assert "1 record in quarantine: see `superhero quarantine list`" in result.output
+    assert "1 letter in quarantine without a record id" in result.output
+    told = json.loads(run(f"json:{folder}", "--quarantine", "--json", BROKER_URL=broker).output)
+    assert told["letters"] == {"all": 2, "without_record_ids": 1}
+    assert run(f"json:{folder}", "--quarantine", "--offline", BROKER_URL=broker).exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -90,6 +215,9 @@ def test_a_table_of_many_producers_stays_short(tmp_path: Path) -> None:
         "[]",
         "not JSON",
         '{"producers": []}',
+        '{"producers": 3}',
+        '{"producers": {"p": 3}}',
+        '{"quarantined": 3}',
         '{"producers": {"p": {"emitted": 1}}}',
         '{"producers": {"p": {"emitted": -1, "confirmed": 1}}}',
         '{"producers": {"p": {"emitted": true, "confirmed": 1}}}',
@@ -99,8 +227,9 @@ def test_a_table_of_many_producers_stays_short(tmp_path: Path) -> None:
 def test_a_file_that_does_not_say_what_is_expected_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(text)
-    with pytest.raises(SettingsError, match=r"run\.json"):
+    with pytest.raises(SettingsError, match=r"run\.json") as caught:
         read_expected(path)
+    assert "Error(" not in str(caught.value)
 
 
 def test_a_sink_is_named_as_the_workers_name_it() -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from celery import Celery
-from celery.exceptions import ImproperlyConfigured
 from celery.utils.functional import maybe_list
 from kombu import Connection
 
 from superhero import config as superhero_config
 from superhero.config import Settings
+from superhero.errors import SettingsError
 from superhero.transport import topology
 from superhero.transport.envelope import INGEST_TASK
 from superhero.transport.tls import OPTIONS, secure_connection
@@ -69,6 +72,9 @@ def test_its_defaults_are_those_of_the_simulator() -> None:
     assert config.broker_url == settings.broker_url
     assert config.superhero_secret_redis_url == settings.redis_url
     assert config.superhero_secret_sinks == f"json:{settings.output_dir}"
+    assert config.superhero_channels == settings.channels
+    assert config.superhero_game_ttl_s == settings.game_ttl_s
+    assert config._env["VISIBILITY_TIMEOUT"] == settings.visibility_timeout_s
 
 
 def test_its_names_are_those_of_the_topology() -> None:
@@ -163,7 +169,7 @@ def test_both_sides_make_the_same_of_a_broker_s_url(monkeypatch: pytest.MonkeyPa
 def test_nothing_in_a_url_makes_it_verify_less(monkeypatch: pytest.MonkeyPatch, query: str) -> None:
     for variable, url in (("BROKER_URL", "amqps://me:s3cret@h//"), ("REDIS_URL", "rediss://:s3cret@h/0")):
         monkeypatch.setenv(variable, f"{url}?{query}")
-    with pytest.raises(ImproperlyConfigured) as caught:
+    with pytest.raises(SystemExit) as caught:
         load()
     assert all(word in str(caught.value) for word in ("BROKER_URL", "REDIS_URL", query.partition("=")[0]))
     assert "s3cret" not in str(caught.value)
@@ -179,10 +185,43 @@ def test_all_bad_variables_stand_in_one_error_without_a_password(monkeypatch: py
     }
     for name, text in bad.items():
         monkeypatch.setenv(name, text)
-    with pytest.raises(ImproperlyConfigured) as caught:
+    with pytest.raises(SystemExit) as caught:
         load()
     assert all(name in str(caught.value) for name in bad)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "texts"),
+    [
+        ("CHANNELS", ("a b", "fine,../x", ".hidden", "x" * 121)),
+        ("GAME_TTL", ("0", "2592001", "1.5")),
+        ("VISIBILITY_TIMEOUT", ("1", "86401", "x")),
+        ("BROKER_URL", ("http://host", "amqps://host//?ssl_cert_reqs=none")),
+        ("REDIS_URL", ("amqp://host",)),
+    ],
+)
+def test_every_command_refuses_what_a_worker_refuses(
+    monkeypatch: pytest.MonkeyPatch, variable: str, texts: tuple[str, ...]
+) -> None:
+    for text in texts:
+        monkeypatch.setenv(variable, text)
+        with pytest.raises(SystemExit, match=variable):
+            load()
+        with pytest.raises(SettingsError, match=variable):
+            superhero_config.from_env()
+
+
+def test_a_worker_with_bad_settings_ends_with_a_sentence_and_no_traceback() -> None:
+    argv = [sys.executable, "-m", "celery", "-A", "tasks", "worker"]
+    environ = {**os.environ, "GAME_TTL": "0", "CHANNELS": "a b"}
+    done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Error: settings that cannot be used:",
+        "  CHANNELS: 'a b' is no channel; letters, digits, '_', '-' and '.' only, 1 to 120",
+        "  GAME_TTL: '0' must be a whole number from 1 to 2592000",
+    ]
 
 
 def test_every_variable_stands_in_the_table_with_its_default() -> None:

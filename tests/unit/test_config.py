@@ -9,15 +9,10 @@ from typing import Any
 
 import pytest
 
-from superhero.config import Settings, explicit_services, from_env, without_password
+from superhero.config import Settings, explicit_services, from_env, variable_of, without_password
 from superhero.errors import SettingsError
 
 PROXIES = (ip_network("10.0.0.1/32"), ip_network("fd00::/8"))
-
-
-def variable_of(field: str) -> str:
-    """Return a field's variable, as the docstring of Settings says."""
-    return {"lobby_timeout_s": "LOBBY_TIMEOUT", "turn_timeout_s": "TURN_TIMEOUT"}.get(field, field.upper())
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -47,6 +42,9 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("SPOOL_DIR", "/spool", "spool_dir", Path("/spool")),
         ("OUTPUT_DIR", "/data", "output_dir", Path("/data")),
         ("SINKS", "json:/data", "sinks", "json:/data"),
+        ("CHANNELS", " a.b, c ,", "channels", ("a.b", "c")),
+        ("GAME_TTL", "60", "game_ttl_s", 60),
+        ("VISIBILITY_TIMEOUT", "20", "visibility_timeout_s", 20),
         ("SUPERHERO_API_TOKEN", "t", "superhero_api_token", "t"),
         ("SUPERHERO_API_URL", "http://127.0.0.1:1/api", "superhero_api_url", "http://127.0.0.1:1/api"),
         ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
@@ -89,6 +87,10 @@ def test_a_variable_sets_its_field_and_no_other(variable: str, text: str, field:
         ("BROKER_URL", "amqps://host//?ssl_cert_reqs=none"),
         ("BROKER_URL", "amqp://host//;http://host"),
         ("REDIS_URL", "rediss://host/0?ssl_check_hostname=false"),
+        ("CHANNELS", "fine,../x"),
+        ("CHANNELS", "a b"),
+        ("GAME_TTL", "0"),
+        ("VISIBILITY_TIMEOUT", "x"),
         ("LOG_LEVEL", "LOUD"),
         ("RABBITMQ_MANAGEMENT_URL", "host:15672"),
         ("FLOWER_BASIC_AUTH", "password"),

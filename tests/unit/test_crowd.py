@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superhero.client import Bot, Outcome
+from superhero.commands.play import Minutes
 from superhero.crowd import Crowd, Score, allow_connections, check_split, split
 from superhero.errors import ServiceError, SettingsError
 
@@ -168,3 +169,16 @@ def test_more_players_than_files_may_be_opened_are_refused(monkeypatch: pytest.M
     monkeypatch.setattr(resource, "getrlimit", lambda which: (256, 1024))
     with pytest.raises(SettingsError, match=r"500 players need 2,064 open files .* 1,024: raise the limit"):
         allow_connections(500)
+
+
+def test_a_crowd_that_goes_on_says_once_a_minute_what_it_played() -> None:
+    now, said = 100.0, []
+    minutes = Minutes(said.append, lambda: now)
+    score = Score()
+    for _ in range(180):
+        now += 1
+        score.games_completed += 20
+        minutes.show(score)
+    assert [line.partition(";")[0] for line in said] == [
+        f"{games:,} games completed, 1,200 per minute" for games in (1200, 2400, 3600)
+    ]

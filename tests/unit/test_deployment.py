@@ -34,7 +34,7 @@ OURS = {name: service for name, service in SERVICES.items() if service.get("imag
 ONE_SHOT = {"heroes"}
 # They serve nobody, so nobody waits for them; one that ends is started again.
 WITHOUT_HEALTH_CHECK = {*ONE_SHOT, "player"}
-KNOBS = {"PLAYERS", "WORKER_CONCURRENCY", "FLOWER_PORT"}
+KNOBS = {"PLAYERS", "SERVERS", "WORKER_CONCURRENCY", "FLOWER_PORT"}
 
 READ_BY_SETTINGS = {variable for variable, _ in config._VARIABLES.values()}
 READ_BY_WORKERS = set(importlib.import_module("celeryconfig")._VARIABLES)
@@ -60,6 +60,10 @@ def test_the_procfile_s_processes_find_each_other() -> None:
     assert options("player", "player.3")["urls"] == (Settings().server_url,)
     assert options("server", "server.1", SERVER_PORT="9000")["port"] == 9000
     assert options("player", "player.1", SERVER_PORT="9000")["urls"] == ("ws://127.0.0.1:9000",)
+    elsewhere = options("player", "player.1", SERVER_URL="ws://b:1")
+    assert elsewhere["urls"] == (), "it reads SERVER_URL by itself"
+    both = tuple(f"ws://127.0.0.1:{options('server', f'server.{number}')['port']}" for number in (1, 2))
+    assert options("player", "player.1", SERVERS="2")["urls"] == both
     names = {options("worker", f"worker.{number}")["hostname"] for number in (1, 2)}
     assert len(names) == 2
 

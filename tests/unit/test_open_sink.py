@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sinks import open_sink
+from sinks import open_sink, shown
 from sinks.base import Append, Put, Write
 from sinks.errors import SinkError, TerminalSinkError, TransientSinkError
 from sinks.jsonlines import JsonLinesSink
@@ -106,7 +106,7 @@ def test_a_missing_driver_names_what_to_install(url: str, driver: str, extra: st
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=ROOT, check=True
     )
     assert done.stdout.startswith("SinkError ")
-    assert f"needs {driver}, which is not installed: pip install 'superhero[{extra}]'" in done.stdout
+    assert f"needs {driver}, which is not installed: pip install -e '.[{extra}]' in the pro" in done.stdout
 
 
 def test_opening_one_sink_imports_no_other_ones_driver() -> None:
@@ -135,3 +135,20 @@ def test_a_sink_of_another_package_is_found_by_its_entry_point(
     assert (tmp_path / "superhero" / "GAME_META" / "g.jsonl").exists()
     with pytest.raises(SinkError, match=r"json:.*somebodys:"):
         open_sink("nobodys:x")
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("json:var/data", f"json:{Path.cwd()}/var/data"),
+        ("json:///data parquet:lake", f"json:/data parquet:{Path.cwd()}/lake"),
+        ("delta:s3://bucket/lake?access_key_id=SECRET&secret_access_key=SECRET", "delta:s3://bucket/lake"),
+        ("postgresql://user:SECRET@host:5432/db?password=SECRET", "postgresql://host/db"),
+        ("mariadb://user:a/SECRET@host/db", "mariadb://user"),
+        ("sqlite:////var/data/a.db?key=SECRET", "sqlite:/var/data/a.db"),
+        ("sqlite:///a.db", f"sqlite:{Path.cwd()}/a.db"),
+        ("others:SECRET", "others:..."),
+    ],
+)
+def test_where_a_sink_writes_to_is_shown_without_what_may_be_secret(url: str, text: str) -> None:
+    assert shown(url) == text

@@ -27,7 +27,8 @@ class Bench:
             assert self.buffer.put(channel, f"p-{channel}:{number}", b"%d" % number)
 
     def publish(self, timeout_s: float = 5.0) -> bool:
-        return self.publisher.wait(self.buffer.mark(), timeout_s)
+        mark = self.buffer.mark()
+        return self.publisher.wait(lambda: self.buffer.settled(mark), timeout_s)
 
     def arrived(self, channel: str = CHANNEL) -> list[int]:
         return [

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from superhero.chaos.faults.fault import FLOW, PRODUCER, SINK, WORKERS, Fault, NotInjected, Scene, Steps
+from superhero.chaos.faults.fault import EVERYTHING, FLOW, SINK, WORKERS, Fault, NotInjected, Scene, Steps
 
 _NOTHING_FOR_S = 1.0
 
@@ -91,7 +91,8 @@ FAULTS = (
     Fault(
         "spool-disk-full",
         "a full disk under the spool, and no broker either",
-        frozenset({PRODUCER, FLOW}),
+        # Alone: where neither disk nor broker takes anything, memory lasts for ten seconds.
+        EVERYTHING,
         _spool_full,
         hold_s=2.0,
     ),

@@ -57,6 +57,8 @@ PRODUCER, FLOW, BROKER, WORKERS = "producer", "flow", "broker", "workers"
 REDIS, SINK, MESSAGES, GAMES = "redis", "sink", "messages", "games"
 """Parts. FLOW is that records come through at all."""
 
+EVERYTHING = frozenset({PRODUCER, FLOW, BROKER, WORKERS, REDIS, SINK, MESSAGES, GAMES})
+
 Steps = Generator[None, None, None]
 Act = Callable[[Scene], Steps]
 """Breaks something, yields once it is seen to be broken, and heals it when it is resumed."""
