@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("role", choices=("produce", "consume"))
     parser.add_argument("--broker-url", required=True)
     parser.add_argument("--queue", required=True)
-    parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
