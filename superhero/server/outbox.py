@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from itertools import islice
 
 from superhero.errors import StoreError
 from superhero.eventlog import log_event
@@ -137,11 +138,11 @@ class Outbox:
     async def _log_again(self) -> None:
         """Log again some of what the transport may have dropped; each has its id, so none counts twice."""
         for server, suspects in list(self._suspects.items()):
-            records = [each for each in await self._store.outbox(server) if each.id in suspects]
-            for record in records[:LOG_AGAIN_AT_A_TIME]:
+            some = list(islice(suspects, LOG_AGAIN_AT_A_TIME))
+            for record in await self._store.outbox_of(server, some):
                 log_event(record.event, record.id, record.time_s)
-                suspects.discard(record.id)
-            if len(records) <= LOG_AGAIN_AT_A_TIME:
+            suspects.difference_update(some)
+            if not suspects:
                 del self._suspects[server]
 
     async def _forget(self, server: str, ids: set[str]) -> None:

@@ -55,8 +55,12 @@ class Producers:
 
 
 def read_outbox(entries: Mapping[str, str]) -> list[Record]:
-    """Return the records of an outbox in the order of their ids. Raise StoreError for what is none."""
-    records = [_read_entry(record_id, entry) for record_id, entry in entries.items()]
+    """Return the records of an outbox, or of a part of one. Raise StoreError for what is none."""
+    return [_read_entry(record_id, entry) for record_id, entry in entries.items()]
+
+
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """Return records in the order of their ids."""
     return sorted(records, key=lambda record: (record.id.rpartition(":")[0], _sequence(record.id)))
 
 

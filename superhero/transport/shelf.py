@@ -9,6 +9,7 @@ than a segment's end and the queues here, of which each operation is atomic. `sy
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -19,6 +20,8 @@ from superhero.transport.segment import STRIDE, Segment
 from superhero.transport.spool_folder import Folder, prepare
 
 _FIRST_ADOPTED = -(1 << 30)
+_READ_AGAIN_S = 1.0
+"""How long a segment that could not be read is left alone; too many open files are enough for that."""
 
 
 class Shelf:
@@ -36,6 +39,7 @@ class Shelf:
         self._all: dict[int, tuple[Segment, Folder]] = {}
         self._unread: deque[Segment] = deque()
         self._unreadable: list[Segment] = []
+        self._read_again_at = 0.0
         self._unsynced: deque[Segment] = deque()
         self._sync_lock = threading.Lock()
         self._appended_bytes = self._deleted_bytes = self._adopted_bytes = 0
@@ -66,6 +70,9 @@ class Shelf:
 
     def read(self) -> list[tuple[int, bytes]] | None:
         """Return the next records, (position, encoded), the oldest first; None when there is none to come."""
+        if self._unreadable and time.monotonic() >= self._read_again_at:
+            self._unread.extendleft(reversed(self._unreadable))
+            self._unreadable.clear()
         while self._unread:
             segment = self._unread[0]
             # Asked before the read: of what is appended after it nothing is missed.
@@ -186,6 +193,7 @@ class Shelf:
         except OSError as error:
             self._note("read", error)
             self._unreadable.append(self._unread.popleft())
+            self._read_again_at = time.monotonic() + _READ_AGAIN_S
             return []
         self.corrupt += corrupt
         return records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -201,3 +202,14 @@ async def test_a_step_whose_reply_was_lost_is_logged_all_the_same(
             await eventually(lambda: log.payloads(AttackMade))
             await eventually(lambda: not client.exists(keys.outbox(server.id)))
             assert [each["turn"] for each in log.payloads(AttackMade)] == [1]
+
+
+async def test_a_large_outbox_is_read_page_by_page_and_whole(redis_url: str, client: redis.Redis) -> None:
+    payload = {"user": public_id("0" * 32), "created": True}
+    entry = json.dumps({"event": UserLoggedIn.name, "time": 1.0, "payload": payload})
+    ids = [f"sim-gone-login:{number}" for number in range(5000)]
+    client.hset(keys.outbox("gone"), mapping=dict.fromkeys(ids, entry))
+    async with store.Store(redis_url, "living") as games:
+        assert [record.id for record in await games.outbox("gone")] == ids
+        some = await games.outbox_of("gone", ["sim-gone-login:7", "sim-gone-login:5", "sim-gone-login:9999"])
+        assert [record.id for record in some] == ["sim-gone-login:5", "sim-gone-login:7"]

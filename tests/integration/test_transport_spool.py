@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import random
 import resource
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import WaitUntil
 
 from superhero.errors import SpoolError
 from superhero.testing import ScriptedSender
@@ -52,6 +54,21 @@ def heir(dead: Spool, folder: Path) -> Spool:
     living = open_spool(folder)
     living.adopt()
     return living
+
+
+def test_a_segment_that_could_not_be_read_is_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    spool = open_spool(tmp_path)
+    put(spool, 10)
+    with monkeypatch.context() as broken:
+        broken.setattr(Segment, "read", too_many_open_files)
+        assert numbers(spool) == []
+    assert wait_until(lambda: numbers(spool)) == list(range(10))
+
+
+def too_many_open_files(segment: Segment) -> tuple[list[tuple[int, bytes]], int]:
+    raise OSError(errno.EMFILE, "too many open files")
 
 
 def test_what_was_adopted_counts_against_the_limit_until_it_is_confirmed(tmp_path: Path) -> None:
