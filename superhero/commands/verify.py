@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from superhero.ops.answer_key import read_answer_key
 from superhero.ops.datasets import files, folder_of
 from superhero.ops.depths import Waiting, waiting
 from superhero.ops.held import hold
+from superhero.ops.mirror import mirrored
 from superhero.ops.quarantine import Selection, look
 from superhero.ops.readers import is_json_lines, open_reader
+from superhero.ops.sources import BETWEEN_URLS
 from superhero.ops.verify import RECORDS, Expected, read_expected, verify
 from superhero.transport.envelope import channel_name
 
@@ -55,8 +58,8 @@ def command(
     Where a broker answers at BROKER_URL, messages that wait there count as not in yet. Without --expect, what
     a producer logged last and nothing shows cannot be missed.
 
-    With an answer key every dataset is held against it, row by row; the sink must hold that run alone. Sinks
-    other than JSON Lines (parquet:, delta:, postgresql:, mariadb:, sqlite:) can be verified by a key only.
+    With an answer key every dataset is held against it, row by row; the sink must hold that run alone. Other
+    sinks than JSON Lines (parquet:, delta:, postgresql:, mariadb:, sqlite:) are copied into JSON Lines first.
     """
     if offline and quarantine:
         raise click.UsageError("--quarantine asks the broker, --offline does not: choose one")
@@ -79,7 +82,21 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
     found = Finding(held=hold(open_reader(url), key) if key else None, waiting=before)
     if found.held is not None and not is_json_lines(url):
         return found
-    folder = folder_of(url)
+    with _as_json_lines(url) as folder:
+        return _counted(settings, found, folder, expect, quarantine, ours)
+
+
+def _as_json_lines(url: str) -> AbstractContextManager[Path]:
+    if any(each.startswith("json:") for each in BETWEEN_URLS.split(url.strip())):
+        return nullcontext(folder_of(url))
+    return mirrored(open_reader(url))
+
+
+def _counted(
+    settings: Settings, found: Finding, folder: Path, expect: Path | None, quarantine: bool, ours: set[str]
+) -> Finding:
+    """Return the finding with what stands in a JSON Lines sink's folder."""
+    before = found.waiting
     expected = read_expected(expect) if expect else Expected()
     if quarantine:
         letters = list(look(settings.broker_url, Selection()))

@@ -13,7 +13,7 @@ from superhero.ops.objects import Objects
 META = "GAME_META"
 PODIUM = "GAME_PODIUM"
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Games:
         """Look at the files of the game whose completion `record` tells."""
         payload = record.get("payload")
         game = payload.get("game_token") if isinstance(payload, dict) else None
-        if not (isinstance(game, str) and _SAFE_NAME.fullmatch(game)):
+        if not (isinstance(game, str) and SAFE_NAME.fullmatch(game)):
             self.lost.add(f"{game!r:.80}")  # no file can have that name
             return
         if game in self._seen:
