@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 
 from superhero.transport.spool import Spool
 
-_ADOPT_EVERY_S = 15.0
+_LOOK_EVERY_S = 15.0
 
 
 class SpoolKeeper:
@@ -26,7 +26,7 @@ class SpoolKeeper:
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._listening = False
         self._stopping = False
-        self._adopt_at = 0.0
+        self._look_at = 0.0
         self._thread = threading.Thread(target=self._run, name="superhero-spool", daemon=True)
 
     def start(self) -> None:
@@ -47,14 +47,14 @@ class SpoolKeeper:
 
     def _run(self) -> None:
         while not self._stopping:
-            if time.monotonic() >= self._adopt_at:
-                self._adopt_at = time.monotonic() + _ADOPT_EVERY_S
+            if time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + _LOOK_EVERY_S
                 if self._spool.adopt():
                     self._on_adopted()
             mark = self._spool.mark()
             self._listening = True
             waits = not self._spool.settled(mark)
-            rest_s = self._adopt_at - time.monotonic()
+            rest_s = self._look_at - time.monotonic()
             self._sleep(min(rest_s, self._sync_s) if waits else rest_s)
             self._listening = False
             if waits and not self._spool.settled(mark):

@@ -18,7 +18,7 @@ from patience import WaitUntil
 
 from superhero.errors import SpoolError
 from superhero.testing import ScriptedSender
-from superhero.transport import CeleryHandler
+from superhero.transport import CeleryHandler, spool_keeper
 from superhero.transport.buffer import MemoryBuffer
 from superhero.transport.segment import Segment
 from superhero.transport.spool import Spool
@@ -67,6 +67,55 @@ def test_a_segment_that_could_not_be_read_is_read_later(
     assert wait_until(lambda: numbers(spool)) == list(range(10))
 
 
+def test_a_record_that_was_read_late_counts_as_waiting_though_a_younger_one_is_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    spool = open_spool(tmp_path, segment_bytes=1)  # a segment for each record
+    put(spool, 1)
+    mark = spool.mark()
+    put(spool, 1, first=1)
+    read = Segment.read
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            Segment, "read", lambda self: read(self) if self.number else too_many_open_files(self)
+        )
+        assert spool.oldest() == envelope(1)
+    assert not spool.settled(mark)
+    wait_until(lambda: spool.lease(2, 1 << 20, busy={"a"}))  # which is released, so that both wait again
+    assert not spool.settled(mark)
+    spool.close()
+
+
+def test_a_keeper_tells_of_what_can_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_keeper, "_LOOK_EVERY_S", 0.05)
+    spool, told = open_spool(tmp_path), threading.Event()
+    put(spool, 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(Segment, "read", too_many_open_files)
+        assert numbers(spool) == []
+    keeper = SpoolKeeper(spool, 0.01, told.set)
+    keeper.start()
+    assert told.wait(5)
+    keeper.stop(5)
+    spool.close()
+
+
+def test_a_folder_that_could_not_be_looked_through_is_adopted_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = open_spool(tmp_path)
+    put(dead, 10)
+    dead.abandon()
+    living = open_spool(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(Segment, "read", too_many_open_files)
+        assert living.adopt() == 0
+    trouble = living.take_trouble()
+    assert trouble is not None and "cannot be looked through: [Errno" in str(trouble)
+    assert living.adopt() == 10
+    living.close()
+
+
 def too_many_open_files(segment: Segment) -> tuple[list[tuple[int, bytes]], int]:
     raise OSError(errno.EMFILE, "too many open files")
 
@@ -81,6 +130,28 @@ def test_what_was_adopted_counts_against_the_limit_until_it_is_confirmed(tmp_pat
     assert not living.put("a", "q:0", envelope(0)), "with that much waiting there is no room"
     assert len(numbers(living, confirm=True)) == 100
     assert living.put("a", "q:1", envelope(1))
+    living.close()
+
+
+def test_processes_that_are_killed_one_after_the_other_keep_to_the_limit_of_one(tmp_path: Path) -> None:
+    for _ in range(4):
+        doomed = open_spool(tmp_path, max_bytes=50_000)
+        doomed.adopt()
+        while doomed.put("a", "p:0", envelope(0, padding="x" * 1000)):
+            pass
+        doomed.abandon()
+    assert 40_000 < sum(path.stat().st_size for path in files(tmp_path)) <= 50_000
+
+
+def test_a_spool_that_is_smaller_than_a_segment_takes_records_again_once_others_are_confirmed(
+    tmp_path: Path,
+) -> None:
+    spool = open_spool(tmp_path, max_bytes=50_000, segment_bytes=1 << 20)
+    while spool.put("a", "p:0", envelope(0, padding="x" * 1000)):
+        pass
+    assert len(numbers(spool, confirm=True)) > 30
+    put(spool, 30)
+    spool.close()
 
 
 def files(folder: Path, suffix: str = "") -> list[Path]:

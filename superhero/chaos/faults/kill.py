@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from superhero.chaos.faults.fault import FLOW, WORKERS, Fault, NotInjected, Scene, Steps
@@ -20,7 +21,7 @@ def _child(scene: Scene) -> Steps:
     victims = [_pick_child(scene, lane) for lane in scene.rig.lanes]
     _freeze(scene, [child for _, child in victims])
     for worker, child in victims:
-        os.kill(child, signal.SIGKILL)
+        _signal(child, signal.SIGKILL)
         scene.see(f"process {child} of {worker.name} died within a task", _gone(worker, child))
     scene.kills += 1
     yield
@@ -31,7 +32,7 @@ def _parent(scene: Scene) -> Steps:
         worker, child = _pick_child(scene, lane)
         _freeze(scene, [child])
         status = worker.kill9(with_children=False)
-        os.kill(child, signal.SIGKILL)  # frozen, it would not notice that its parent is gone
+        _signal(child, signal.SIGKILL)  # frozen, it would not notice that its parent is gone
         scene.happened(f"{worker.name} of {lane.title} ended with status {status}")
     scene.kills += 1
     yield
@@ -69,13 +70,23 @@ def _freeze(scene: Scene, children: list[int]) -> None:
     if sys.platform != "linux":
         raise NotInjected("whether a process is at a task can be seen on Linux only")
     for child in children:
-        os.kill(child, FREEZE)
+        _signal(child, FREEZE)
     scene.see(f"{len(children)} are at a task", lambda: all(_is_stopped(child) for child in children))
 
 
+def _signal(pid: int, number: int) -> None:
+    # A poison that is still about may be faster.
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
 def _is_stopped(pid: int) -> bool:
-    # "pid (name, which may hold spaces) state ..."
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    """Tell whether a process is stopped; one that is gone needs no stopping."""
+    try:
+        # "pid (name, which may hold spaces) state ..."
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except FileNotFoundError:
+        return True
 
 
 def _gone(worker: Process, child: int) -> Callable[[], bool]:
