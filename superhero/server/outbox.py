@@ -19,14 +19,14 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from enum import Enum
 from itertools import islice
 
 from superhero.errors import StoreError
 from superhero.eventlog import log_event
 from superhero.server.pause import pause
-from superhero.server.records import Record
+from superhero.server.records import Record, in_order
 from superhero.server.store import Store
 
 SETTLE_EVERY_S = 0.5
@@ -138,9 +138,10 @@ class Outbox:
     async def _log_again(self) -> None:
         """Log again some of what the transport may have dropped; each has its id, so none counts twice."""
         for server, suspects in list(self._suspects.items()):
-            some = list(islice(suspects, LOG_AGAIN_AT_A_TIME))
-            for record in await self._store.outbox_of(server, some):
-                log_event(record.event, record.id, record.time_s)
+            some = in_order(islice(suspects, LOG_AGAIN_AT_A_TIME))
+            async for records in self._store.outbox(server, some):
+                for record in records:
+                    log_event(record.event, record.id, record.time_s)
             suspects.difference_update(some)
             if not suspects:
                 del self._suspects[server]
@@ -150,7 +151,6 @@ class Outbox:
         self._unsettled[server] -= ids
         if not self._unsettled[server]:
             del self._unsettled[server]
-            self._taken_over.discard(server)
 
     async def _living(self) -> None:
         while not self._stopping.is_set():
@@ -161,6 +161,8 @@ class Outbox:
             await pause(self._stopping, LIVE_EVERY_S)
 
     async def _live_once(self) -> None:
+        for server in self._taken_over - self._unsettled.keys():
+            await self._take_over(server)  # what it left beyond what we have seen to
         dead = await self._store.live(list(self._taken_over))
         if dead is not None:
             await self._take_over(dead)
@@ -168,23 +170,40 @@ class Outbox:
             await self._resolve_doubts()
 
     async def _take_over(self, dead: str) -> None:
-        records = await self._store.outbox(dead)
-        if not records:
+        """See to some of what a dead server left, or to its end. The rest comes once this is safe.
+
+        So what a long outage piled up neither fills our memory nor drowns the transport.
+        """
+        found: set[str] = set()
+        async with aclosing(self._store.outbox_ids(dead)) as pages:
+            async for ids in pages:
+                found.update(ids)
+                if len(found) >= LOG_AGAIN_AT_A_TIME:
+                    break
+        if not found:
             await self._store.settle(dead, [], ended=True)
+            self._taken_over.discard(dead)
             return
-        _log.warning("server %s is gone: taking over %d events it left", dead, len(records))
-        self._taken_over.add(dead)
-        self._log_of(dead, records)
+        if dead not in self._taken_over:
+            _log.warning("server %s is gone: taking over the events it left", dead)
+            self._taken_over.add(dead)
+        # As if we had logged them and the transport had dropped them.
+        found -= self._unsettled[dead]
+        self._unsettled[dead] |= found
+        self._suspects[dead] |= found
+        self._logged.set()
 
     async def _resolve_doubts(self) -> None:
         """Log own events whose step was committed though its call failed, so that nobody logged them.
 
         A step that is just under way looks the same; it is over, one way or the other, by the next look.
         """
-        records = await self._store.outbox(self._store.server)
-        unknown = [each for each in records if each.id not in self._unsettled[self._store.server]]
-        self._log_of(self._store.server, [each for each in unknown if each.id in self._in_doubt])
-        self._in_doubt = {each.id for each in unknown}
+        server, unknown = self._store.server, set[str]()
+        async for ids in self._store.outbox_ids(server):
+            unknown.update(each for each in ids if each not in self._unsettled[server])
+        async for records in self._store.outbox(server, in_order(unknown & self._in_doubt)):
+            self._log_of(server, records)
+        self._in_doubt = unknown
 
     def _log_of(self, server: str, records: Iterable[Record]) -> None:
         for record in records:

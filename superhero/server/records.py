@@ -7,7 +7,7 @@ is logged again, by this server or by another after this one died, has the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,17 +54,13 @@ class Producers:
         }
 
 
-def read_outbox(entries: Mapping[str, str]) -> list[Record]:
-    """Return the records of an outbox, or of a part of one. Raise StoreError for what is none."""
-    return [_read_entry(record_id, entry) for record_id, entry in entries.items()]
+def in_order(ids: Iterable[str]) -> list[str]:
+    """Return record ids by producer and sequence."""
+    return sorted(ids, key=_order)
 
 
-def in_order(records: Iterable[Record]) -> list[Record]:
-    """Return records in the order of their ids."""
-    return sorted(records, key=lambda record: (record.id.rpartition(":")[0], _sequence(record.id)))
-
-
-def _read_entry(record_id: str, entry: str) -> Record:
+def read_entry(record_id: str, entry: str) -> Record:
+    """Return the record that an entry of an outbox stands for. Raise StoreError if it is none."""
     try:
         fields = orjson.loads(entry)
         event = EVENTS[fields["event"]].from_payload(fields["payload"])
@@ -73,5 +69,6 @@ def _read_entry(record_id: str, entry: str) -> Record:
         raise StoreError(f"the outbox holds for {record_id} what is no event: {entry:.200}") from error
 
 
-def _sequence(record_id: str) -> int:
-    return int(record_id.rpartition(":")[2])
+def _order(record_id: str) -> tuple[str, int]:
+    producer, _, sequence = record_id.rpartition(":")
+    return producer, int(sequence)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from types import TracebackType
@@ -32,7 +32,7 @@ from superhero.errors import StoreError
 from superhero.events import Event, UserLoggedIn
 from superhero.game.rules import GameState
 from superhero.identity import new_game_token, new_user_token, public_id
-from superhero.server.records import Producers, Record, in_order, read_outbox
+from superhero.server.records import Producers, Record, read_entry
 from superhero.server.snapshot import Snapshot, Status, changed, step
 
 DEAD_AFTER_S = 10.0
@@ -220,29 +220,25 @@ class Store:
         dead = await self._run("live", [keys.servers()], [DEAD_AFTER_S, self.server, *others])
         return None if dead is None else str(dead)
 
-    async def outbox(self, server: str) -> list[Record]:
-        """Return what a server committed and nobody knows to be safe, in the order of the ids.
+    async def outbox_ids(self, server: str) -> AsyncGenerator[list[str], None]:
+        """Yield, page by page, the record ids of what a server committed and nobody knows to be safe.
 
-        Read page by page, so that neither Redis nor our event loop stands still for a large one.
+        Pages, so that neither Redis nor our event loop stands still for a large outbox. In no order; what
+        changes meanwhile may be there or not, and an id may come twice.
         """
-        found: dict[str, Record] = {}
         cursor = 0
         while True:
-            reply = await self._call("HSCAN", keys.outbox(server), cursor, "COUNT", _IDS_AT_A_TIME)
-            cursor, page = int(reply[0]), reply[1]
-            # A field may come twice while the hash is being changed.
-            found.update((record.id, record) for record in read_outbox(page))
+            cursor, page = await self._call("HSCAN", keys.outbox(server), cursor, "COUNT", _IDS_AT_A_TIME)
+            yield list(page)
             if cursor == 0:
-                return in_order(found.values())
+                return
 
-    async def outbox_of(self, server: str, ids: Sequence[str]) -> list[Record]:
-        """Return those of these records that still stand in a server's outbox, in the order of the ids."""
-        found: list[Record] = []
+    async def outbox(self, server: str, ids: Sequence[str]) -> AsyncIterator[list[Record]]:
+        """Yield, page by page and in the order of `ids`, those of the records that stand in the outbox."""
         for start in range(0, len(ids), _IDS_AT_A_TIME):
             some = ids[start : start + _IDS_AT_A_TIME]
             entries = zip(some, await self._call("HMGET", keys.outbox(server), *some), strict=True)
-            found += read_outbox({record_id: entry for record_id, entry in entries if entry is not None})
-        return in_order(found)
+            yield [read_entry(record_id, entry) for record_id, entry in entries if entry is not None]
 
     async def settle(self, server: str, ids: Sequence[str], *, ended: bool) -> None:
         """Forget events of a server that are safe, and one that has `ended` once nothing of it is left."""

@@ -39,7 +39,8 @@ class CeleryHandler(logging.Handler):
     broker_url        amqp://, amqps://, redis:// or rediss://; several with `;` between are tried in turn
     level             records below it are not sent
     spool_dir         directory that records wait in, shared with other processes; None: they wait in memory
-    spool_max_bytes   how many bytes of disk this process may take there; newer records are dropped, counted
+    spool_max_bytes   how many bytes of disk this process may take there, with what it adopted from dead ones;
+                      newer records are dropped and counted
     spool_sync_s      seconds between syncs while records wait: a power cut costs at most the last two
     max_records       how many records may wait in memory, without a spool or while the disk refuses
     max_bytes         how many bytes they may take; newer records are dropped and counted

@@ -47,7 +47,7 @@ class Shelf:
 
     @property
     def disk_bytes(self) -> int:
-        """How many bytes our segments take, adopted ones included."""
+        """How many bytes our segments take, adopted ones included; journals and locks aside."""
         return self._appended_bytes - self._deleted_bytes + self._adopted_bytes
 
     @property
@@ -86,6 +86,11 @@ class Shelf:
             if self._unread and self._unread[0] is segment and segment.exhausted:
                 self._unread.popleft()
         return None
+
+    @property
+    def read_failed(self) -> bool:
+        """Whether there is what could not be read, and is to be tried again."""
+        return bool(self._unreadable)
 
     def unread(self) -> Iterator[int]:
         """Yield the position of the next record of each segment that has more."""
@@ -127,7 +132,12 @@ class Shelf:
         """Yield what each dead process left: its folder, now ours, its segments, records and bytes."""
         try:
             for folder in Folder.adopt(self._spool_dir):
-                kept, records, size = self._look_through(folder)
+                try:
+                    kept, records, size = self._look_through(folder)
+                except OSError as error:
+                    self._note("looked through", error)
+                    folder.close()  # for the next scan, ours or another process's
+                    continue
                 if kept:
                     yield folder, kept, records, size
                 else:
@@ -225,9 +235,11 @@ class Shelf:
         for path in folder.segments():
             segment = Segment(path, self._next_adopted, new=False)
             self._next_adopted += 1
-            found = segment.scan()
+            try:
+                found = segment.scan()
+            finally:
+                segment.rest()
             self.corrupt += found.corrupt
-            segment.rest()
             if found.records:
                 kept.append(segment)
                 records += found.records

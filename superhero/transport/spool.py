@@ -6,7 +6,12 @@ calls `sync`. Confirmed records are noted in a journal; a file of which every re
 Records are read back from disk when their turn comes, so memory does not grow with what waits.
 
 What the disk refuses (full, read-only) is kept in memory, up to the bounds of a `MemoryBuffer`, and goes out
-first. When the spool has reached its own limit the newest records are refused.
+first. When the spool has reached its limit the newest records are refused.
+
+What a process took over counts against its limit like its own, as whole files and until these are deleted,
+so that one that is killed and started again and again does not fill the disk. Not counted are journals (some
+1 % of what they are about), what is put before the first look for dead processes is over, and what other
+living processes keep in the directory: each has a limit of its own.
 """
 
 from __future__ import annotations
@@ -34,8 +39,6 @@ _PAUSE_S = 1.0
 class Spool:
     """A buffer under `spool_dir` that takes up to `max_bytes` bytes of disk; see `Buffer` for its promises.
 
-    What was adopted counts, too: with much of it waiting, less that is new is taken.
-
     Any number of processes, and of spools in one, may share the directory. Raise SpoolError if it cannot be
     used at all.
     """
@@ -47,7 +50,8 @@ class Spool:
         """How many records were written to disk."""
         self.adopted = 0
         """How many were found that dead processes left."""
-        self._shelf = Shelf(spool_dir, segment_bytes)
+        # What is confirmed makes room a segment at a time, so several must fit.
+        self._shelf = Shelf(spool_dir, min(segment_bytes, max_bytes // 8))
         self._max_bytes = max_bytes
         self._memory = memory
         # Two locks, as in MemoryBuffer: `put` takes the first alone, all else the second.
@@ -55,6 +59,9 @@ class Spool:
         self._read_lock = threading.RLock()
         self._line = Line()
         self._from_memory: set[str] = set()
+        self._read_to = 0
+        # Own records, unconfirmed, that were read after younger ones: in their lines they are not in order.
+        self._late: set[int] = set()
         self._spooled_bytes = self._adopted_bytes = 0
         self._done = self._done_bytes = 0
         self._disk_again_at = 0.0
@@ -99,6 +106,7 @@ class Spool:
                 self._memory.confirm(lease)
             elif self._line.confirm(lease):
                 self._shelf.mark_done(lease.positions)
+                self._late.difference_update(lease.positions)
                 self._done += len(lease.encoded)
                 self._done_bytes += lease.size_bytes
 
@@ -119,7 +127,8 @@ class Spool:
         """Return whether everything put before the mark was taken is confirmed; adopted records aside."""
         with self._read_lock:
             heads = (position for position, _ in self._line.heads())
-            waits = any(0 <= position < mark[0] for position in (*heads, *self._shelf.unread()))
+            waiting = (*heads, *self._late, *self._shelf.unread())
+            waits = any(0 <= position < mark[0] for position in waiting)
             return not waits and self._memory.settled(mark[1:])
 
     def oldest(self) -> bytes | None:
@@ -141,6 +150,11 @@ class Spool:
                 self.adopted += records
                 self._adopted_bytes += size
         return self.adopted - before
+
+    @property
+    def read_failed(self) -> bool:
+        """Whether the disk refused to read some of it, which a later `lease` tries again."""
+        return self._shelf.read_failed
 
     def take_trouble(self) -> SpoolError | None:
         """Return what the disk refused last, once; for somebody who may log, as logging calls may not."""
@@ -174,6 +188,9 @@ class Spool:
             found = self._shelf.read()
             if found is None:
                 return
+            if found[0][0] < self._read_to:
+                self._late.update(position for position, _ in found if position >= 0)
+            self._read_to = max(self._read_to, found[-1][0])
             for position, encoded in found:
                 record_id, channel = address(encoded)
                 line.add(channel, position, record_id, encoded)

@@ -49,7 +49,7 @@ class SpoolKeeper:
         while not self._stopping:
             if time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + _LOOK_EVERY_S
-                if self._spool.adopt():
+                if self._spool.adopt() or self._spool.read_failed:
                     self._on_adopted()
             mark = self._spool.mark()
             self._listening = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import resource
 from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -137,9 +138,9 @@ def test_a_failed_write_leaves_no_temporary_file(sink: JsonLinesSink, tmp_path: 
 
 def test_a_batch_of_many_objects_opens_few_files_at_a_time(sink: JsonLinesSink, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with Path("/dev/null").open() as lowest_free:
-        used = lowest_free.fileno()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, used + GROUP + 16), hard))
+    taken = {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+    beyond = next(islice((number for number in count() if number not in taken), GROUP + 16, None))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, beyond), hard))
     try:
         sink.write([podium(f"g{n}") for n in range(GROUP * 5)])
     finally:

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import api_v1
@@ -204,12 +205,42 @@ async def test_a_step_whose_reply_was_lost_is_logged_all_the_same(
             assert [each["turn"] for each in log.payloads(AttackMade)] == [1]
 
 
-async def test_a_large_outbox_is_read_page_by_page_and_whole(redis_url: str, client: redis.Redis) -> None:
+def leave_logins(client: redis.Redis, server: str, count: int) -> list[str]:
+    """Put logins into a server's outbox, and return their record ids."""
     payload = {"user": public_id("0" * 32), "created": True}
     entry = json.dumps({"event": UserLoggedIn.name, "time": 1.0, "payload": payload})
-    ids = [f"sim-gone-login:{number}" for number in range(5000)]
-    client.hset(keys.outbox("gone"), mapping=dict.fromkeys(ids, entry))
+    ids = [f"sim-{server}-login:{number}" for number in range(count)]
+    client.hset(keys.outbox(server), mapping=dict.fromkeys(ids, entry))
+    return ids
+
+
+async def test_a_large_outbox_is_read_page_by_page_and_whole(redis_url: str, client: redis.Redis) -> None:
+    ids = leave_logins(client, "gone", 5000)
+    wanted = [*ids[:1500], "sim-gone-login:9999", ids[4000]]
     async with store.Store(redis_url, "living") as games:
-        assert [record.id for record in await games.outbox("gone")] == ids
-        some = await games.outbox_of("gone", ["sim-gone-login:7", "sim-gone-login:5", "sim-gone-login:9999"])
-        assert [record.id for record in some] == ["sim-gone-login:5", "sim-gone-login:7"]
+        pages = [page async for page in games.outbox_ids("gone")]
+        records = [page async for page in games.outbox("gone", wanted)]
+    assert len(pages) > 2 and max(map(len, pages)) < 2000
+    assert {record_id for page in pages for record_id in page} == set(ids)
+    assert [len(page) for page in records] == [1000, 501]
+    assert [record.id for page in records for record in page] == [*ids[:1500], ids[4000]]
+
+
+async def test_much_that_a_dead_server_left_is_taken_over_bit_by_bit_and_logged_once(
+    redis_url: str, client: redis.Redis, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LOG_AGAIN_AT_A_TIME", 1000)
+    ids = leave_logins(client, "gone", 5000)
+    client.zadd(keys.servers(), {"gone": 0})
+    with logged() as log:
+        at_each_call = [0]
+
+        def settle() -> Settled:
+            at_each_call.append(len(log.records))
+            return Settled.SAFE
+
+        async with serving(redis_url, settle=settle):
+            await eventually(lambda: client.zscore(keys.servers(), "gone") is None)
+    assert not client.exists(keys.outbox("gone"))
+    assert Counter(log.ids()) == Counter(ids)
+    assert max(after - before for before, after in pairwise(at_each_call)) == 1000
