@@ -17,9 +17,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 
 from superhero.errors import BrokerUnavailable, TopologyMismatch, TransportError
+from superhero.transport.bell import Bell
 from superhero.transport.buffer import Buffer, Mark
 from superhero.transport.flight import Flight, Limits, backoff_s
 from superhero.transport.leases import Lease
@@ -64,8 +64,7 @@ class Publisher:
         self._sender = sender
         self._limits = limits
         self._clock = clock
-        # A SimpleQueue may be put to from a signal handler, whatever its thread is in; an Event may not.
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._bell = Bell()
         self._thread: threading.Thread | None = None
         self._run_lock = threading.Lock()
         self._progress = threading.Condition()
@@ -92,7 +91,7 @@ class Publisher:
     def ring(self) -> None:
         """Wake the thread from its sleep."""
         self.listening = False
-        self._bell.put(None)
+        self._bell.ring()
 
     def wait(self, reached: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until confirms have made `reached` true; False if time is up."""
@@ -144,7 +143,7 @@ class Publisher:
         except Exception as error:  # boundary: the thread must outlive a fault of ours or of a driver's
             self._failed(error)
         if self._failures and not over():
-            self._rest(backoff_s(self._failures))
+            self._bell.wait(backoff_s(self._failures))
 
     def _session(self, over: Callable[[], bool]) -> None:
         self._sender.open()
@@ -160,7 +159,7 @@ class Publisher:
                 self._check_patience()
             elif (linger_s := self._flight.linger_s) > 0.0:
                 # Without listening: who logs meanwhile need not wake us, which would cost more than the call.
-                self._rest(linger_s)
+                self._bell.wait(linger_s)
             else:
                 self._settle(self._sender.wait(0.0))
                 self._sleep(mark, min(self._sender.idle_s, self._flight.nearest_rest_s))
@@ -240,11 +239,5 @@ class Publisher:
         """Sleep until somebody rings or time is up, unless something was put since `mark` was taken."""
         self.listening = True
         if self._buffer.mark() == mark and not self._stopping:
-            self._rest(timeout_s)
+            self._bell.wait(timeout_s)
         self.listening = False
-
-    def _rest(self, timeout_s: float) -> None:
-        try:
-            self._bell.get(timeout=None if timeout_s == float("inf") else timeout_s)
-        except Empty:
-            return

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
+from superhero.transport.bell import Bell
 from superhero.transport.spool import Spool
 
 _LOOK_EVERY_S = 15.0
@@ -23,7 +23,7 @@ class SpoolKeeper:
         self._spool = spool
         self._sync_s = sync_s
         self._on_adopted = on_adopted
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._bell = Bell()
         self._listening = False
         self._stopping = False
         self._look_at = 0.0
@@ -37,12 +37,12 @@ class SpoolKeeper:
         """Tell that records may have come. Called by the publisher's thread, which such records wake."""
         if self._listening:
             self._listening = False
-            self._bell.put(None)
+            self._bell.ring()
 
     def stop(self, timeout_s: float) -> None:
         """End the thread; wait for it for `timeout_s` at most."""
         self._stopping = True
-        self._bell.put(None)
+        self._bell.ring()
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -55,13 +55,7 @@ class SpoolKeeper:
             self._listening = True
             waits = not self._spool.settled(mark)
             rest_s = self._look_at - time.monotonic()
-            self._sleep(min(rest_s, self._sync_s) if waits else rest_s)
+            self._bell.wait(min(rest_s, self._sync_s) if waits else rest_s)
             self._listening = False
             if waits and not self._spool.settled(mark):
                 self._spool.sync()
-
-    def _sleep(self, timeout_s: float) -> None:
-        try:
-            self._bell.get(timeout=max(timeout_s, 0.0))
-        except Empty:
-            return
