@@ -29,20 +29,23 @@ def test_time_that_is_up_ends_a_wait() -> None:
 
 
 def test_a_wait_that_signals_interrupt_ends_in_time_all_the_same() -> None:
-    bell, waits = Bell(), 2000
+    bell, over, signalled = Bell(), threading.Event(), threading.Event()
 
     def work() -> None:
-        for _ in range(waits):
+        for _ in range(2000):
             bell.wait(0.0002)
+        over.set()
+        signalled.wait(30)  # a thread that has ended must not be sent a signal
 
     thread = threading.Thread(target=work, daemon=True)
     before = signal.signal(signal.SIGALRM, lambda *_: None)
     try:
         thread.start()
         deadline = time.monotonic() + 20
-        while thread.is_alive() and time.monotonic() < deadline:
+        while not over.wait(0.0001) and time.monotonic() < deadline:
             signal.pthread_kill(thread.ident or 0, signal.SIGALRM)
-            thread.join(0.0001)
-        assert not thread.is_alive()
+        assert over.is_set()
     finally:
+        signalled.set()
         signal.signal(signal.SIGALRM, before)
+    thread.join()
