@@ -15,6 +15,7 @@ from typing import Any
 
 from superhero.config import from_env
 from superhero.errors import ServiceError
+from superhero.ops.line_count import LineCount
 from superhero.ops.processes import Process, Processes, celery_argv, project_root
 from superhero.ops.services import Services, open_services
 from superhero.ops.waiting import wait_until
@@ -118,29 +119,13 @@ def open_stage(*, small: bool, with_peers: bool) -> Iterator[Stage]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class Lines:
-    """Counts the lines in a folder's *.jsonl files, reading each byte once."""
-
-    def __init__(self, folder: Path, pattern: str = "**/*.jsonl") -> None:
-        self.count = 0
-        self._folder = folder
-        self._pattern = pattern
-        self._read: dict[Path, int] = {}
-
-    def look(self) -> int:
-        """Return how many lines there are by now."""
-        for path in self._folder.glob(self._pattern):
-            at = self._read.get(path, 0)
-            if path.stat().st_size > at:
-                with path.open("rb") as file:
-                    file.seek(at)
-                    new = file.read()
-                self.count += new.count(b"\n")
-                self._read[path] = at + len(new)
-        return self.count
+class Lines(LineCount):
+    """The lines of a folder's *.jsonl files, waited for."""
 
     def wait_for(self, count: int, timeout_s: float) -> float:
         """Wait for so many lines and return when they were there. Raise ServiceError if they do not come."""
         if not wait_until(lambda: self.look() >= count, timeout_s, LOOK_EVERY_S):
-            raise ServiceError(f"{self.count} of {count} lines stand in {self._folder} after {timeout_s:g} s")
+            raise ServiceError(
+                f"{self.look()} of {count} lines stand in {self._folder} after {timeout_s:g} s"
+            )
         return time.monotonic()

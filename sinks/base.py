@@ -68,7 +68,10 @@ Write = Put | Append
 
 
 class Sink(Protocol):
-    """Where datasets are written to. Safe to use from one thread at a time; any number of processes."""
+    """Where datasets are written to. Safe to use from one thread at a time; any number of processes.
+
+    A sink that derives from this is a context manager that closes it.
+    """
 
     def write(self, writes: Sequence[Write]) -> None:
         """Make every write of the batch safe. Raise TransientSinkError or TerminalSinkError."""
@@ -76,11 +79,13 @@ class Sink(Protocol):
     def close(self) -> None:
         """Release what the sink holds. Whatever `write` returned for is safe already."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 def safe_name(name: object) -> str:

@@ -22,14 +22,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from sinks.base import Put, Write
+from sinks.base import Put, Sink, Write
 from sinks.bucket_url import BucketUrl
 from sinks.durable import make_folder, opened, sync_folder, translated
 from sinks.errors import TransientSinkError
@@ -58,7 +56,7 @@ _TYPES: Mapping[Type, pa.DataType] = {
 Rows = dict[tuple[str, int], Cells]
 
 
-class DeltaSink:
+class DeltaSink(Sink):
     """Writes tables below a folder or a bucket. Any number of processes; one thread per object."""
 
     def __init__(self, root: Path | BucketUrl) -> None:
@@ -79,14 +77,6 @@ class DeltaSink:
     def close(self) -> None:
         """Forget the tables; none is kept open between writes."""
         self._tables.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _merge(self, schema: Schema, rows: Rows) -> None:
         source = pa.Table.from_pylist(list(rows.values()), _arrow_schema(schema))

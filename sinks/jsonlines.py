@@ -20,12 +20,10 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import orjson
 
-from sinks.base import Append, Put, Row, Write, safe_name, split_record_id
+from sinks.base import Append, Put, Row, Sink, Write, safe_name, split_record_id
 from sinks.durable import (
     make_folder,
     opened,
@@ -51,7 +49,7 @@ _OPTIONS = (
 )
 
 
-class JsonLinesSink:
+class JsonLinesSink(Sink):
     """Writes under `<root>/superhero`. Any number of processes may share a root; one thread per object."""
 
     def __init__(self, root: Path, *, max_ledgers: int = MAX_LEDGERS) -> None:
@@ -77,14 +75,6 @@ class JsonLinesSink:
     def close(self) -> None:
         """Forget what was read; no file is kept open between writes."""
         self._ledgers.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _append(self, dataset: str, producer: str, rows: dict[int, bytes]) -> None:
         place = self._place(dataset, producer)

@@ -22,13 +22,11 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sinks.base import Put, Write, split_record_id
+from sinks.base import Put, Sink, Write, split_record_id
 from sinks.errors import TransientSinkError
 from sinks.places import Found, Places, Replacement, Tag
 from sinks.rows import Cells, Fitting, date_of
@@ -94,7 +92,7 @@ class Addition:
         return File(file.tag, table, file.identities.union(missing))
 
 
-class ParquetSink:
+class ParquetSink(Sink):
     """Writes under `superhero` of its places. Any number of processes; one thread per object."""
 
     def __init__(self, places: Places) -> None:
@@ -122,14 +120,6 @@ class ParquetSink:
         """Forget what was read; no file is kept open between writes."""
         self._known.clear()
         self._size_bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _additions(self, writes: Sequence[Write]) -> dict[str, Addition]:
         """Return what belongs into each file."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 
 from sinks.base import Sink, Write
 from sinks.errors import SinkError, TransientSinkError
 
 
-class SeveralSinks:
+class SeveralSinks(Sink):
     """Writes each batch to every sink, in order; as each takes a row once, all can be repeated together.
 
     A batch that one of them can never hold is an error, although the others may have it by then.
@@ -43,11 +41,3 @@ class SeveralSinks:
         with ExitStack() as stack:
             for sink in self._sinks:
                 stack.callback(sink.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

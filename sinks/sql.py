@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from sinks.base import Put, Write
+from sinks.base import Put, Sink, Write
 from sinks.durable import make_folder, translated
 from sinks.errors import SinkError, TerminalSinkError, TransientSinkError
 from sinks.rows import Cells, Fitting
@@ -41,7 +40,7 @@ _TOO_LARGE = 1153
 Rows = dict[tuple[str, int], Cells]
 
 
-class SqlSink:
+class SqlSink(Sink):
     """Writes to one database by one connection. Any number of processes; one thread per object."""
 
     def __init__(self, url: str) -> None:
@@ -75,14 +74,6 @@ class SqlSink:
         """Close the connection; the next write opens another."""
         self._engine.dispose()
         self._ready.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _batch(self, writes: Sequence[Write]) -> dict[Schema, Rows]:
         """Return each dataset's rows by their keys; of rows with the same key the first counts."""

@@ -12,11 +12,9 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote, urlsplit
 
-from sinks.base import Put, Row, Write
+from sinks.base import Put, Row, Sink, Write
 from sinks.errors import SinkError, TerminalSinkError, TransientSinkError
 
 TIMEOUT_S = 10
@@ -32,7 +30,7 @@ def open_documents(rest: str) -> DocumentSink:
     return DocumentSink(url.hostname, url.port or 80, url.path.rstrip("/"))
 
 
-class DocumentSink:
+class DocumentSink(Sink):
     """Writes to one server, over one connection per batch."""
 
     def __init__(self, host: str, port: int, path: str) -> None:
@@ -52,14 +50,6 @@ class DocumentSink:
 
     def close(self) -> None:
         """Do nothing: no connection outlives a batch."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @staticmethod
     def _put(connection: http.client.HTTPConnection, path: str, content: bytes) -> None:

@@ -22,9 +22,9 @@ import httpx
 
 from superhero.errors import ServiceError
 from superhero.ops.embedded import free_port
+from superhero.ops.line_count import LineCount
 from superhero.ops.processes import Process, Processes, celery_argv, project_root, superhero_argv
 from superhero.ops.services import Services
-from superhero.ops.tally import count_rows
 from superhero.ops.waiting import wait_until
 
 _READY_TIMEOUT_S = 60.0
@@ -49,6 +49,7 @@ class PipelineRun:
     def __init__(self, services: Services, folder: Path) -> None:
         self.output_dir = (folder / "data").resolve()
         self.log_dir = (folder / "logs").resolve()
+        self._rows = LineCount(self.output_dir / "superhero" / "RECORDS", "*.jsonl")
         self._services = services
         self._processes = Processes()
         self._workers: list[Process] = []
@@ -90,7 +91,7 @@ class PipelineRun:
 
     def written(self) -> int:
         """Return how many rows stand in RECORDS."""
-        return count_rows(self.output_dir, "RECORDS")
+        return self._rows.look()
 
     def wait_until_published(self, timeout_s: float = STALLED_AFTER_S) -> bool:
         """Wait until the broker confirmed every record logged; False when time is up before."""
