@@ -12,12 +12,11 @@ import struct
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from superhero.chaos.proxy import Link, Network
 from superhero.errors import ServiceError
 from superhero.ops.rabbitmq import PrivateRabbit
+from superhero.ops.started import Started
 
 # The node that is cut off pauses instead of going on alone, which is what RabbitMQ advises for three nodes.
 _CONFIG = "cluster_partition_handling = pause_minority\n"
@@ -27,7 +26,7 @@ _ALIVE2_ANSWERS = (118, 121)
 _VISIBLE_NODE, _TCP, _HIGHEST_VERSION, _LOWEST_VERSION = 77, 0, 6, 5
 
 
-class Cluster:
+class Cluster(Started):
     """A context manager; leaving it ends the nodes."""
 
     def __init__(self, base_dir: Path, network: Network) -> None:
@@ -69,19 +68,6 @@ class Cluster:
             registration.close()
         with ThreadPoolExecutor(len(self.nodes)) as threads:
             list(threads.map(PrivateRabbit.stop, self.nodes))
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _write_cookie(path: Path, cookie: str) -> None:

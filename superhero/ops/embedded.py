@@ -11,13 +11,12 @@ import secrets
 import shutil
 import socket
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import redis
 
 from superhero.errors import ServiceError
 from superhero.ops.processes import Process, Processes
+from superhero.ops.started import Started
 
 _LOOPBACK = "127.0.0.1"
 _START_TIMEOUT_S = 20.0
@@ -52,7 +51,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(Started):
     """A server whose data lives in `data_dir` and which lives no longer than we do. A context manager.
 
     Started again on the same `data_dir`, it has its data back. Port and password are its own from the first
@@ -93,15 +92,6 @@ class EmbeddedRedis:
         """Kill it as a crash would."""
         if self._process is not None:
             self._process.kill9()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _config(self) -> str:
         settings = {

@@ -12,13 +12,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from superhero.errors import ServiceError
 from superhero.ops.embedded import free_port
 from superhero.ops.processes import Process, Processes
 from superhero.ops.reach import reach_amqp
+from superhero.ops.started import Started
 from superhero.ops.vhosts import by_rabbitmqctl, run_rabbitmqctl, with_vhost
 
 _LOOPBACK = "127.0.0.1"
@@ -42,7 +41,7 @@ def find_server() -> Path | None:
     return Path(found) if found else None
 
 
-class PrivateRabbit:
+class PrivateRabbit(Started):
     """A node whose data lives in `base_dir`. A context manager.
 
     After `stop` or `kill9`, `start` brings it back with the same name, ports and data.
@@ -118,19 +117,6 @@ class PrivateRabbit:
             yield self.add_vhost(vhost)
         finally:
             self.delete_vhost(vhost)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _environment(self) -> dict[str, str]:
         """Return the whole environment of the node and of its rabbitmqctl."""
