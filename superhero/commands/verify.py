@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,30 +82,16 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
     found = Finding(held=hold(open_reader(url), key) if key else None, waiting=before)
     if found.held is not None and not is_json_lines(url):
         return found
-    with _as_json_lines(url) as folder:
-        return _counted(settings, found, folder, expect, quarantine, ours)
-
-
-def _as_json_lines(url: str) -> AbstractContextManager[Path]:
-    if any(each.startswith("json:") for each in BETWEEN_URLS.split(url.strip())):
-        return nullcontext(folder_of(url))
-    return mirrored(open_reader(url))
-
-
-def _counted(
-    settings: Settings, found: Finding, folder: Path, expect: Path | None, quarantine: bool, ours: set[str]
-) -> Finding:
-    """Return the finding with what stands in a JSON Lines sink's folder."""
-    before = found.waiting
     expected = read_expected(expect) if expect else Expected()
     if quarantine:
         letters = list(look(settings.broker_url, Selection()))
         there = [record_id for letter in letters for record_id in letter.record_ids]
         expected = replace(expected, quarantined=[*expected.quarantined, *there])
         found = replace(found, letters=len(letters), anonymous=sum(not each.record_ids for each in letters))
-    if not (files(folder, RECORDS) or expected.producers):
-        raise ServiceError(_no_records(folder, before))
-    verdict = verify(folder, expected)
+    with _as_json_lines(url) as (folder, place):
+        if not (files(folder, RECORDS) or expected.producers):
+            raise ServiceError(_no_records(place, before))
+        verdict = verify(folder, expected)
     unpromised = sum(line.producer not in expected.producers for line in verdict.producers)
     found = replace(found, verdict=verdict, unpromised=unpromised)
     if before is None or before.error:
@@ -115,12 +101,23 @@ def _counted(
     return replace(found, waiting=Waiting({**after.queues, **before.queues}, after.error))
 
 
+@contextmanager
+def _as_json_lines(url: str) -> Iterator[tuple[Path, str]]:
+    """Yield a folder of JSON Lines with what the sink holds, and what to call the sink; no password in it."""
+    if any(each.startswith("json:") for each in BETWEEN_URLS.split(url.strip())):
+        folder = folder_of(url)
+        yield folder, f"under {folder.resolve()}"
+        return
+    with mirrored(open_reader(url)) as folder:
+        yield folder, f"in the sink {url.strip().partition(':')[0]}:"
+
+
 def _waiting(settings: Settings, channels: Iterable[str]) -> Waiting:
     # What is no channel's name, somebody wrote by hand: it has no queue.
     return waiting(settings.broker_url, (each for each in channels if channel_name(each) == each))
 
 
-def _no_records(folder: Path, there: Waiting | None) -> str:
-    text = f"there are no records under {folder.resolve()}; is that where the workers write?"
+def _no_records(place: str, there: Waiting | None) -> str:
+    text = f"there are no records {place}; is that where the workers write?"
     waits = [f"{count:,} in {queue}" for queue, count in (there.queues if there else {}).items()]
     return f"{text} Messages still wait: {', '.join(waits)}" if waits else text

@@ -42,8 +42,7 @@ def folder_of(sinks: str) -> Path:
             return Path(path)
     # The URL is not shown: that of a database may hold a password.
     raise SettingsError(
-        "only JSON Lines sinks can be verified without an answer key: write json:///absolute or "
-        "json:relative, or give --expect the key of `superhero simulate --answer-key`"
+        "only JSON Lines sinks have a folder that can be read: write json:///absolute or json:relative"
     )
 
 
