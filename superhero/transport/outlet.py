@@ -98,7 +98,11 @@ class Outlet:
         now, mark = time.monotonic(), self._buffer.mark()
         spent_s = self._flush_took_s if now - self._flushed_at <= _JUST_BEFORE_S else 0.0
         if spent_s < float("inf") and self._finish(lambda: self._buffer.settled(mark), now + timeout_s):
-            self._finish(lambda: len(self._buffer) == 0, now + timeout_s - spent_s)
+            deadline = now + timeout_s - spent_s
+            if self._keeper is not None:
+                # A process may be done before its keeper has found what it is to send for its predecessor.
+                self._keeper.wait_for_first_look(deadline - time.monotonic())
+            self._finish(lambda: len(self._buffer) == 0, deadline)
         if self._keeper is not None:
             self._keeper.stop(_STOP_S)
         self._publisher.stop(_STOP_S)

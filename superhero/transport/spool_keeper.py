@@ -27,6 +27,7 @@ class SpoolKeeper:
         self._listening = False
         self._stopping = False
         self._look_at = 0.0
+        self._looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="superhero-spool", daemon=True)
 
     def start(self) -> None:
@@ -38,6 +39,11 @@ class SpoolKeeper:
         if self._listening:
             self._listening = False
             self._bell.ring()
+
+    def wait_for_first_look(self, timeout_s: float) -> None:
+        """Wait until what dead processes left was looked for once, if the thread runs at all."""
+        if self._thread.is_alive():
+            self._looked.wait(timeout_s)
 
     def stop(self, timeout_s: float) -> None:
         """End the thread; wait for it for `timeout_s` at most."""
@@ -51,6 +57,7 @@ class SpoolKeeper:
                 self._look_at = time.monotonic() + _LOOK_EVERY_S
                 if self._spool.adopt() or self._spool.read_failed:
                     self._on_adopted()
+                self._looked.set()
             mark = self._spool.mark()
             self._listening = True
             waits = not self._spool.settled(mark)
