@@ -262,8 +262,18 @@ tables of every version are read together, and a column that was not there yet i
 beyond the schema, or what does not fit its column, is not refused: it stands as JSON in `extra`, in JSON
 Lines as a field of its own. What lacks a field that its event must have goes to quarantine.
 
+Delta Lake and not Iceberg, because its commits need nothing beside the files: a commit is a numbered file
+that can be created once, and MERGE by key, serializable, makes a redelivered row add nothing. Iceberg asks
+for a catalogue, a service of its own.
+
 Numbers that exceed a database's own types stand in `extra` there. Times are in UTC. A game stands whole or
 not at all; rows have no order.
+
+## Sessions
+
+`user.logged_in` in RECORDS begins a session; no event ends one. API v1 has no logout, and its clients open a
+connection for each request, so that no connection's end is a user's. A session's end is its last trace: the
+last `time` in PLAYERS or ATTACKS before the user's next login.
 
 ## Datasets
 

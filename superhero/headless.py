@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from superhero.events import CHANNELS, Event, GameCompleted, PlayerRated, UserLoggedIn
+from superhero.events import CHANNELS, Event, GameCompleted, UserLoggedIn
 from superhero.game import rules
+from superhero.game.ratings import Ratings
 from superhero.generator.population import Choices, Habits, Sessions
 from superhero.generator.rates import Rate
-from superhero.generator.ratings import Ratings
 from superhero.identity import public_id
 from superhero.roster import Hero, listing
 
@@ -108,14 +108,7 @@ def _game(
         yield from map(run.record, events)
     completed = events[-1]
     if isinstance(completed, GameCompleted):
-        yield from map(run.record, _rated(completed, ratings))
-
-
-def _rated(completed: GameCompleted, ratings: Ratings) -> Iterator[PlayerRated]:
-    rated = ratings.played([standing.user for standing in completed.podium])
-    for rank, each in enumerate(rated, start=1):
-        prior = each.rating - each.change
-        yield PlayerRated(completed.game_token, each.user, rank, prior, each.rating, each.games)
+        yield from map(run.record, ratings.played(completed))
 
 
 class _Run:

@@ -4,6 +4,7 @@
 | --- | --- | --- | --- | --- |
 | users() | hash | user name -> secret token | login | never |
 | known_users() | hash | public id -> user name | login | never |
+| ratings() | hash | public id -> rating in points and games played | the last move of a game | never |
 | superheros() | hash | hero id -> record with powerstats.health and .attack | heroes load | never |
 | players(n) | list | game tokens made for n participants | find | entries leave with their game |
 | open_games(n) | list | tokens of games of that size with room | find | entries leave when full or late |
@@ -42,6 +43,11 @@ def users() -> str:
 def known_users() -> str:
     """Hash: public id -> user name."""
     return "users:public"
+
+
+def ratings() -> str:
+    """Hash: public id -> rating in points and number of games played, a space between them."""
+    return "users:ratings"
 
 
 def superheros() -> str:

@@ -32,7 +32,7 @@ from superhero.ops.tally import Tally, count_files, tally
 from superhero.ops.waiting import wait_until
 
 _PLAY_TIMEOUT_S = 3600.0
-_DATASETS = ("GAME_META", "GAME_PODIUM", "ATTACKS", "RECORDS")
+_DATASETS = ("GAME_META", "GAME_PODIUM", "ATTACKS", "PLAYERS", "RECORDS")
 
 
 @click.command(

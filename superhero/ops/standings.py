@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from superhero.errors import ServiceError
-from superhero.generator.ratings import START_RATING, Ratings
+from superhero.events import GameCompleted
+from superhero.game.ratings import START_RATING, Ratings
 from superhero.ops.tables import Tables
 
 _PLAYED = """
@@ -17,7 +18,7 @@ FROM GAME_PODIUM GROUP BY user_token
 """
 _WRITTEN = "SELECT user_token, arg_max(rating, games) FROM PLAYERS GROUP BY user_token"
 _COMPLETED = """
-SELECT payload->'podium' FROM RECORDS WHERE event = 'game.completed' ORDER BY time, payload->>'game_token'
+SELECT payload FROM RECORDS WHERE event = 'game.completed' ORDER BY time, payload->>'game_token'
 """
 
 
@@ -51,7 +52,6 @@ def _ratings(tables: Tables) -> Mapping[str, int]:
         return {str(user): int(rating) for user, rating in tables.ask(_WRITTEN).rows}
     ratings = Ratings()
     if tables.has("RECORDS"):
-        for (podium,) in tables.ask(_COMPLETED).rows:
-            ranked = sorted(json.loads(podium), key=lambda standing: int(standing["rank"]))
-            ratings.played([str(standing["user"]) for standing in ranked])
-    return ratings.now()
+        for (payload,) in tables.ask(_COMPLETED).rows:
+            ratings.played(GameCompleted.from_payload(json.loads(payload)))
+    return {user: rating.points for user, rating in ratings.now().items()}

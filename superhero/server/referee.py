@@ -17,8 +17,9 @@ from typing import Any
 
 from superhero import messages
 from superhero.errors import BadRequest, StoreError
-from superhero.events import AttackMade, Event, GameTimedOut
+from superhero.events import AttackMade, Event, GameCompleted, GameTimedOut
 from superhero.game import rules
+from superhero.game.ratings import rate
 from superhero.identity import public_id
 from superhero.server.outbox import Outbox
 from superhero.server.snapshot import COMPLETE, OPEN, STARTED, TIMED_OUT, Snapshot, Status
@@ -155,8 +156,15 @@ class Referee:
         log: str | None = None,
         status: Status | None = None,
     ) -> bool:
-        """Commit a step and log its events; False when somebody was faster."""
+        """Commit a step, with the players' ratings if it ends the game, and log its events.
+
+        False when somebody was faster, at this game or at another that ends and rates the same players.
+        """
         status = status or (STARTED if after.winner is None else COMPLETE)
+        completed = next((event for event in events if isinstance(event, GameCompleted)), None)
+        if completed is not None:
+            before_it = await self._store.ratings([standing.user for standing in completed.podium])
+            events = [*events, *rate(completed, before_it)]
         with self._outbox.doubts():
             records = await self._store.commit(
                 before,

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 import orjson
 
 from superhero.errors import StoreError
+from superhero.events import Event, PlayerRated
+from superhero.game.ratings import UNRATED, Rating
 from superhero.game.rules import Fighter, GameState
 
 Status = Literal["OPEN", "STARTED", "COMPLETE", "TIMED OUT"]
@@ -99,9 +101,14 @@ class News:
 
 
 def step(
-    before: Snapshot, after: GameState, status: Status, log: str | None, deadline_s: float | None
+    before: Snapshot,
+    after: GameState,
+    status: Status,
+    events: Sequence[Event],
+    log: str | None,
+    deadline_s: float | None,
 ) -> dict[str, Any]:
-    """Return what scripts/commit.lua needs, but for the events: only fighters that changed are written."""
+    """Return what scripts/commit.lua needs, but for the entries: only fighters that changed are written."""
     version = before.version + 1
     fighters = tuple(after.fighters.values()) if before.status == OPEN and status == STARTED else None
     return {
@@ -109,6 +116,7 @@ def step(
         "order": after.order,
         "fallen": after.fallen,
         "fighters": [_row(fighter) for fighter in changed(before.state, after)],
+        "ratings": [_rating_row(event) for event in events if isinstance(event, PlayerRated)],
         "log": log,
         "deadline_s": deadline_s,
         "feed": News(version, status, after.whose_turn if status == STARTED else None, fighters).encode(),
@@ -118,6 +126,22 @@ def step(
 def changed(before: GameState, after: GameState) -> list[Fighter]:
     """Return the fighters that are not what they were."""
     return [fighter for user, fighter in after.fighters.items() if fighter is not before.fighters.get(user)]
+
+
+def read_rating(text: str | None) -> Rating:
+    """Return a rating as it stands in Redis; None: there is none. Raise StoreError for what is none."""
+    if text is None:
+        return UNRATED
+    try:
+        points, games = text.split(" ")
+        return Rating(int(points), int(games))
+    except ValueError as error:
+        raise StoreError(f"a rating in Redis is not what we wrote: {text!r:.80}") from error
+
+
+def _rating_row(event: PlayerRated) -> list[str]:
+    prior = f"{event.rating_prior} {event.games - 1}" if event.games > 1 else ""
+    return [event.user, prior, f"{event.rating} {event.games}"]
 
 
 def _row(fighter: Fighter) -> list[str | int]:

@@ -30,10 +30,11 @@ from superhero import keys
 from superhero.config import without_password
 from superhero.errors import StoreError
 from superhero.events import Event, UserLoggedIn
+from superhero.game.ratings import Rating
 from superhero.game.rules import GameState
 from superhero.identity import new_game_token, new_user_token, public_id
 from superhero.server.records import Producers, Record, read_entry
-from superhero.server.snapshot import Snapshot, Status, changed, step
+from superhero.server.snapshot import Snapshot, Status, changed, read_rating, step
 
 DEAD_AFTER_S = 10.0
 """Seconds without a sign of life after which a server is taken for dead."""
@@ -157,6 +158,11 @@ class Store:
         )
         return None if reply is None else Snapshot.from_reply(game, reply)
 
+    async def ratings(self, users: Sequence[str]) -> dict[str, Rating]:
+        """Return what users (public ids) are rated now."""
+        ratings = await self._call("HMGET", keys.ratings(), *users)
+        return {user: read_rating(text) for user, text in zip(users, ratings, strict=True)}
+
     async def commit(
         self,
         before: Snapshot,
@@ -170,12 +176,14 @@ class Store:
     ) -> list[Record] | None:
         """Commit one step from `before`; return its records to be logged, None when somebody was faster.
 
+        A player whom the step rates must still be rated as its event says that it was.
+
         moment      unix time in seconds at which it happened
         log         the attack's answer as JSON, for the game's log
         deadline_s  seconds from now until the game must be looked at; None: never again
         """
         game = after.game_token
-        fields = step(before, after, status, log, deadline_s)
+        fields = step(before, after, status, events, log, deadline_s)
         fields["events"] = self._producers.entries(events, moment)
         ids = await self._run(
             "commit",
@@ -190,6 +198,7 @@ class Store:
                 keys.feed(game),
                 keys.counters(self.server),
                 keys.outbox(self.server),
+                keys.ratings(),
                 *(keys.fighter(game, fighter.user) for fighter in changed(before.state, after)),
             ],
             [game, before.version, orjson.dumps(fields)],

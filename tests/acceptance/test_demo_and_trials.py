@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from superhero.ops.processes import superhero_argv
+from superhero.ops.tally import count_rows
 
 pytestmark = pytest.mark.acceptance
 
@@ -37,6 +38,8 @@ def test_the_demo_ends_with_nothing_missing_and_nothing_doubled(
     facts = _facts(output)
     assert facts["games_completed"] == facts["games_ingested"] > 0
     assert facts["records_emitted"] == facts["records_written"] > facts["games_completed"]
+    rows = {dataset: count_rows(tmp_path / "data", dataset) for dataset in ("PLAYERS", "GAME_PODIUM")}
+    assert rows["PLAYERS"] == rows["GAME_PODIUM"] > 0, "everybody is rated after each of its games"
     assert "***" in " ".join(facts["notes"]), "a password is shown as ***"
 
 

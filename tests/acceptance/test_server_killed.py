@@ -16,7 +16,7 @@ from api_v1 import Player
 from kombu import Connection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from superhero.events import CHANNELS, GameCompleted, GameStarted
+from superhero.events import CHANNELS, GameCompleted, GameStarted, PlayerRated
 from superhero.ops.processes import Process, Processes, superhero_argv
 from superhero.transport.topology import channel_queue
 
@@ -103,12 +103,15 @@ async def test_games_of_a_server_killed_in_the_middle_are_completed_on_another_a
         # The last ones of the killed server leave no gap behind them: only the completions tell of those.
         attacks = sum(each["attacks"] for each in completions)
         complete = len(completions) == GAMES and len(records(found, "game.attack")) == attacks
+        complete = complete and len(records(found, PlayerRated.name)) == GAMES * SIZE
         return complete and not missing(found)
 
     await asyncio.to_thread(wait_until, all_recorded, 30, 0.2)
     games = Counter(each["game_token"] for each in records(found, GameCompleted.name))
     assert games == Counter({player.game for player in players})
     assert Counter(each["game_token"] for each in records(found, GameStarted.name)) == games
+    played = [user for each in records(found, GameStarted.name) for user in each["users"]]
+    assert Counter(each["user"] for each in records(found, PlayerRated.name)) == Counter(played)
     for completion in records(found, GameCompleted.name):
         attacks = [
             each for each in records(found, "game.attack") if each["game_token"] == completion["game_token"]

@@ -7,13 +7,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from superhero.generator.faults import LATE_S, REFUSED, SKEWED_S, Delivery, Shares, deliver
 from superhero.generator.population import Habits
 from superhero.generator.rates import SHAPES, Rate
-from superhero.generator.ratings import START_RATING, Ratings, expected
 from superhero.headless import play
 from superhero.ops.outlets import envelope
 from superhero.ops.pace import Pace
@@ -63,30 +60,6 @@ def test_a_rate_that_cannot_be_is_refused(per_second: float, shape: str) -> None
 def test_habits_that_nobody_has_are_refused(habits: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"is called|has no"):
         Habits(**habits)  # type: ignore[arg-type]  # what is wrong is the point
-
-
-def test_who_beats_the_stronger_wins_more_points() -> None:
-    ratings = Ratings()
-    first = ratings.played(["a", "b"])
-    assert [each.change for each in first] == [16, -16]
-    surprise = ratings.played(["b", "a"])
-    assert surprise[0].change > 16
-    assert [each.games for each in surprise] == [2, 2]
-
-
-@given(st.lists(st.permutations(["a", "b", "c", "d"]), max_size=30))
-def test_ratings_stay_about_where_they_began_on_the_mean(games: list[list[str]]) -> None:
-    ratings = Ratings()
-    for order in games:
-        ratings.played(order)
-    # Every change is rounded by half a point at most.
-    assert abs(sum(ratings.rating(user) - START_RATING for user in "abcd")) <= 2 * len(games)
-
-
-@given(st.integers(0, 3000), st.integers(0, 3000))
-def test_two_players_expect_a_whole_win_together(one: int, other: int) -> None:
-    assert expected(one, other) + expected(other, one) == 1000
-    assert (expected(one, other) >= 500) == (one >= other)
 
 
 def test_without_faults_records_are_sent_in_their_order_and_time() -> None:

@@ -45,7 +45,7 @@ def test_a_step_writes_the_fighters_that_changed_and_no_other() -> None:
     fighters = [Fighter(user, n, 10, 100) for n, user in enumerate("abc")]
     before = Snapshot(4, STARTED, 3, False, rules.start("g", fighters)[0])
     after, _ = rules.apply(before.state, Attack("a", "c"))
-    fields = step(before, after, STARTED, "log", 15.0)
+    fields = step(before, after, STARTED, [], "log", 15.0)
     assert fields["order"] == ("b", "c", "a") and fields["log"] == "log" and fields["deadline_s"] == 15.0
     assert fields["fighters"] == [
         ["health", 100, "rounds", 1, "damage_delivered", 10, "damage_received", 0],
@@ -58,7 +58,7 @@ def test_the_start_tells_everybody_who_fights() -> None:
     fighters = (Fighter("a", 1, 10, 100), Fighter("b", 2, 20, 200))
     before = Snapshot(3, OPEN, 2, False, rules.GameState("g", {f.user: f for f in fighters}, ("a", "b")))
     after, _ = rules.start("g", fighters[::-1])
-    assert News.decode(step(before, after, STARTED, None, 1.0)["feed"]) == News(
+    assert News.decode(step(before, after, STARTED, [], None, 1.0)["feed"]) == News(
         4, STARTED, "b", fighters[::-1]
     )
 

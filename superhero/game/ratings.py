@@ -1,4 +1,4 @@
-"""Ratings: Elo for games of any size, in whole numbers, so that every machine comes to the same.
+"""Ratings: Elo for games of any size, in whole numbers, so that every machine comes to the same. Pure.
 
 A game of N is N * (N - 1) / 2 duels, each won by the better rank; a user's change is the mean of its duels'.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from superhero.events import GameCompleted, PlayerRated
 
 START_RATING = 1000
 """The rating of a user who has not played yet, in points."""
@@ -20,40 +22,48 @@ _EXPECTED = (500, 640, 760, 849, 909, 947, 969, 983, 990)
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
-    """A user after a game: its new rating, what the game changed, and how many games it has played."""
+class Rating:
+    """What a user is rated, in points, and after how many games."""
 
-    user: str
-    rating: int
-    change: int
-    games: int
+    points: int = START_RATING
+    games: int = 0
+
+
+UNRATED = Rating()
+"""Who has not played yet."""
+
+
+def rate(completed: GameCompleted, before: Mapping[str, Rating]) -> list[PlayerRated]:
+    """Return every participant's rating after a game, the winner's first; `before` may lack newcomers."""
+    ranked = sorted(completed.podium, key=lambda standing: standing.rank)
+    known = [before.get(standing.user, UNRATED) for standing in ranked]
+    points = [rating.points for rating in known]
+    return [
+        PlayerRated(
+            game_token=completed.game_token,
+            user=standing.user,
+            rank=standing.rank,
+            rating_prior=rating.points,
+            rating=max(rating.points + _change(points, place), 0),
+            games=rating.games + 1,
+        )
+        for place, (standing, rating) in enumerate(zip(ranked, known, strict=True))
+    ]
 
 
 class Ratings:
     """Every user's rating, game after game."""
 
     def __init__(self) -> None:
-        self._ratings: dict[str, int] = {}
-        self._games: dict[str, int] = {}
+        self._ratings: dict[str, Rating] = {}
 
-    def rating(self, user: str) -> int:
-        """Return a user's rating now, in points."""
-        return self._ratings.get(user, START_RATING)
-
-    def played(self, users: Sequence[str]) -> list[Rated]:
-        """Take in how a game ended, `users` by rank, the winner first; return them as they are then."""
-        before = [self.rating(user) for user in users]
-        rated = []
-        for place, user in enumerate(users):
-            change = _change(before, place)
-            self._ratings[user] = max(before[place] + change, 0)
-            self._games[user] = self._games.get(user, 0) + 1
-            rated.append(
-                Rated(user, self._ratings[user], self._ratings[user] - before[place], self._games[user])
-            )
+    def played(self, completed: GameCompleted) -> list[PlayerRated]:
+        """Take in how a game ended; return its participants as they are rated then."""
+        rated = rate(completed, self._ratings)
+        self._ratings.update((each.user, Rating(each.rating, each.games)) for each in rated)
         return rated
 
-    def now(self) -> Mapping[str, int]:
+    def now(self) -> Mapping[str, Rating]:
         """Return the rating of everybody who has played."""
         return self._ratings
 
