@@ -3,7 +3,7 @@
 | variable | default | what it sets |
 | --- | --- | --- |
 | BROKER_URL | amqp://guest:guest@127.0.0.1:5672// | where tasks come from: amqp(s):// or redis(s):// |
-| REDIS_URL | redis://127.0.0.1:6379/0 | the live state that the clean-up tidies |
+| REDIS_URL | redis://127.0.0.1:6379/0 | live state that the clean-up tidies: redis(s):// or sentinel(s):// |
 | SINKS | json:<OUTPUT_DIR> | where datasets go, see sinks/__init__.py |
 | OUTPUT_DIR | var/data | folder of the default sink |
 | CHANNELS | (none) | further channels to consume, separated by commas |
@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 _TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_SENTINELS = re.compile(r"sentinels?://(?:[^/?#@]*@)?[^/?#@]+/[^/?#]+(?:/[0-9]+)?/?(?:\?.*)?")
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 
 
@@ -56,6 +57,17 @@ def _url(*schemes: str) -> Callable[[str], str]:
                     raise ValueError(f"has {name}; of TLS there are {', '.join(_TLS_OPTIONS)}")
                 if name in _TLS_OPTIONS and not Path(value).is_file():
                     raise ValueError(f"{name} is {value!r}, which is no file")
+        return text
+
+    return parse
+
+
+def _state(*schemes: str) -> Callable[[str], str]:
+    parse_url = _url(*schemes)
+
+    def parse(text: str) -> str:
+        if urlsplit(parse_url(text)).scheme.startswith("sentinel") and not _SENTINELS.fullmatch(text):
+            raise ValueError("must be like sentinel://host1:26379,host2:26379/mymaster/0")
         return text
 
     return parse
@@ -108,7 +120,7 @@ def _channels(text: str) -> tuple[str, ...]:
 
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "BROKER_URL": ("amqp://guest:guest@127.0.0.1:5672//", _url("amqp", "amqps", "redis", "rediss")),
-    "REDIS_URL": ("redis://127.0.0.1:6379/0", _url("redis", "rediss")),
+    "REDIS_URL": ("redis://127.0.0.1:6379/0", _state("redis", "rediss", "sentinel", "sentinels")),
     "SINKS": ("", str),
     "OUTPUT_DIR": ("var/data", str),
     "CHANNELS": ("", _channels),

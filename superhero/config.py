@@ -19,7 +19,8 @@ TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 """What may stand after the `?` of an amqps:// or rediss:// URL: paths of PEM files."""
 
 _PASSWORD = re.compile(r"(?<=://)([^:/?#]*):[^/?#]*@")
-_PASSWORD_IN_QUERY = re.compile(r"([?&]password=)[^&;]*", re.IGNORECASE)
+_PASSWORD_IN_QUERY = re.compile(r"([?&](?:sentinel_)?password=)[^&;]*", re.IGNORECASE)
+_SENTINELS = re.compile(r"sentinels?://(?:[^/?#@]*@)?[^/?#@]+/[^/?#]+(?:/[0-9]+)?/?(?:\?.*)?")
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 _SHORTEST_SECRET = 16
 _MOST = 1_000_000
@@ -33,7 +34,8 @@ class Settings:
     it in celeryconfig.py, by the same rules.
 
     broker_url          where tasks go: amqp://, amqps://, redis:// or rediss://; TLS_OPTIONS after a `?`
-    redis_url           where the live state of the games is: redis:// or rediss://; TLS_OPTIONS after a `?`
+    redis_url           where the live state of the games is: redis://, rediss://, sentinel:// or sentinels://;
+                        TLS_OPTIONS after a `?`
     server_host         address the simulator listens on
     server_port         TCP port the simulator listens on, 0 for a free one
     server_url          where bots find the simulator, ws:// or wss://
@@ -152,6 +154,18 @@ def _service(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _state(*schemes: str) -> Callable[[str], str]:
+    parse_url = _service(*schemes)
+
+    def parse(text: str) -> str:
+        if urlsplit(parse_url(text)).scheme.startswith("sentinel") and not _SENTINELS.fullmatch(text):
+            shown = without_password(text)
+            raise ValueError(f"{shown!r} must be like sentinel://host1:26379,host2:26379/mymaster/0")
+        return text
+
+    return parse
+
+
 def _seconds(text: str) -> float:
     value = float(text) if _is_number(text) else -1.0
     if not 0 < value <= 86400:
@@ -213,7 +227,7 @@ def _is_number(text: str) -> bool:
 
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "broker_url": ("BROKER_URL", _service("amqp", "amqps", "redis", "rediss")),
-    "redis_url": ("REDIS_URL", _service("redis", "rediss")),
+    "redis_url": ("REDIS_URL", _state("redis", "rediss", "sentinel", "sentinels")),
     "server_host": ("SERVER_HOST", str),
     "server_port": ("SERVER_PORT", _whole(0, 65535)),
     "server_url": ("SERVER_URL", _url("ws", "wss")),

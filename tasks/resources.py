@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from sinks import open_sink
 from sinks.base import Sink
+from superhero.redis_clients import client
 from superhero.transport.confirmed import ConfirmedSender
 
 
@@ -58,4 +59,4 @@ def _sender(process_id: int) -> ConfirmedSender:
 @cache
 def _redis(process_id: int, url: str) -> redis.Redis:
     # Retries are the task's business, and a task must be over before its broker hands it to another.
-    return redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2, retry=Retry(NoBackoff(), 0))
+    return client(url, socket_connect_timeout=2, socket_timeout=2, retry=Retry(NoBackoff(), 0))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import redis
 
 from superhero.config import without_password
 from superhero.errors import ServiceError
+from superhero.redis_clients import client, with_database
 
 _DATABASES = range(15, 0, -1)  # 0 is where people keep things
 _TIMEOUT_S = 10.0
@@ -36,7 +36,7 @@ def claimed_database(server_url: str) -> Iterator[str]:
             database = _claim(claims, server_url, holder)
         except redis.RedisError as error:
             raise _refused(server_url, error) from error
-        url = _with_database(server_url, database)
+        url = with_database(server_url, database)
         try:
             yield url
         finally:
@@ -47,8 +47,8 @@ def claimed_database(server_url: str) -> Iterator[str]:
 def _connected(server_url: str, holder: str) -> redis.Redis:
     """Connect at once, by one connection that is kept and named after the holder."""
     try:
-        return redis.Redis.from_url(
-            _with_database(server_url, 0),
+        return client(
+            with_database(server_url, 0),
             client_name=holder,
             single_connection_client=True,
             decode_responses=True,
@@ -64,7 +64,7 @@ def _refused(server_url: str, error: redis.RedisError) -> ServiceError:
 
 def _claim(claims: redis.Redis, server_url: str, holder: str) -> int:
     for database in _DATABASES:
-        key, url = _claim_key(database), _with_database(server_url, database)
+        key, url = _claim_key(database), with_database(server_url, database)
         if claims.set(key, holder, nx=True):
             if _size(url) == 0:
                 _mark(url, holder)
@@ -88,7 +88,7 @@ def _take_over(claims: redis.Redis, key: str, holder: str) -> str | None:
         step.watch(key)
         # Looked up after the claim was read: who wrote it was connected before it wrote.
         dead = step.get(key)
-        if dead in {client["name"] for client in claims.client_list()}:
+        if dead in {each["name"] for each in claims.client_list()}:
             return None
         step.multi()
         step.set(key, holder)
@@ -100,31 +100,24 @@ def _take_over(claims: redis.Redis, key: str, holder: str) -> str | None:
 
 
 def _mark(url: str, holder: str) -> None:
-    with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S) as client:
-        client.set(MARK, holder)
+    with client(url, socket_timeout=_TIMEOUT_S) as database:
+        database.set(MARK, holder)
 
 
 def _is_marked(url: str, holder: str) -> bool:
-    with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, decode_responses=True) as client:
-        return bool(client.get(MARK) == holder)
+    with client(url, socket_timeout=_TIMEOUT_S, decode_responses=True) as database:
+        return bool(database.get(MARK) == holder)
 
 
 def _claim_key(database: int) -> str:
     return f"superhero:claim:{database}"
 
 
-def _with_database(url: str, database: int) -> str:
-    parts = urlsplit(url)
-    # What is said of TLS counts for every database; `?db=` would outdo the path.
-    kept = "&".join(option for option in parts.query.split("&") if not option.startswith("db="))
-    return parts._replace(path=f"/{database}", query=kept).geturl()
-
-
 def _size(url: str) -> int:
-    with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S) as client:
-        return int(client.dbsize())
+    with client(url, socket_timeout=_TIMEOUT_S) as database:
+        return int(database.dbsize())
 
 
 def _empty(url: str) -> None:
-    with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S) as client:
-        client.flushdb()
+    with client(url, socket_timeout=_TIMEOUT_S) as database:
+        database.flushdb()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import redis
@@ -58,10 +59,14 @@ class EmbeddedRedis(Started):
     start to the last; a second object has others.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(
+        self, data_dir: Path, password: str = "", settings: Mapping[str, object] | None = None
+    ) -> None:
+        """Make a server that is not started yet, with a password made up, and `settings` beside our own."""
         self.data_dir = data_dir.resolve()
         self.port = free_port()
-        self._password = secrets.token_urlsafe(24)
+        self._password = password or secrets.token_urlsafe(24)
+        self._settings = settings or {}
         self._processes = Processes()
         self._process: Process | None = None
 
@@ -104,5 +109,6 @@ class EmbeddedRedis(Started):
             "save": '""',  # the append-only file is enough
             "databases": 16,
             "maxmemory-policy": "noeviction",
+            **self._settings,
         }
         return "".join(f"{name} {value}\n" for name, value in settings.items())

@@ -13,10 +13,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from superhero.errors import TransportError
+from superhero.errors import StoreError, TransportError
+from superhero.redis_clients import SCHEMES, client
 from superhero.transport.tls import advice, secure_connection
-
-_REDIS_SCHEMES = {"redis", "rediss"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Answer:
 
 def is_redis(url: str) -> bool:
     """Tell whether `url` names a Redis rather than an AMQP broker."""
-    return urlsplit(url).scheme in _REDIS_SCHEMES
+    return urlsplit(url).scheme in SCHEMES
 
 
 def reach(url: str, timeout_s: float = 3.0) -> Answer:
@@ -71,18 +70,18 @@ def reach_amqp(url: str, timeout_s: float = 3.0) -> Answer:
 def reach_redis(url: str, timeout_s: float = 3.0) -> Answer:
     """PING a Redis. Facts: product, version, maxmemory-policy, appendonly."""
     try:
-        with redis.Redis.from_url(
+        with client(
             url,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             decode_responses=True,
             retry=Retry(NoBackoff(), 0),  # the client's own retries would take seconds
-        ) as client:
-            client.ping()
-            told: Mapping[str, Any] = client.info()
+        ) as asked:
+            asked.ping()
+            told: Mapping[str, Any] = asked.info()
     except (redis.AuthenticationError, redis.ResponseError) as error:
         return Answer(error=str(error), remedy="check user, password and database number in the URL")
-    except (redis.RedisError, OSError) as error:
+    except (redis.RedisError, OSError, StoreError) as error:
         return Answer(error=advice(error))
     product = "valkey" if "valkey_version" in told else "redis"
     return Answer(

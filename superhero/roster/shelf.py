@@ -14,6 +14,7 @@ import redis
 from superhero import keys
 from superhero.config import without_password
 from superhero.errors import RosterError, StoreError
+from superhero.redis_clients import client
 from superhero.roster.hero import Hero, read_records, refuse_duplicates
 
 SHIPPED = "heroes.json"
@@ -46,7 +47,7 @@ def store(redis_url: str, heroes: Sequence[Hero], replace: bool = True) -> None:
     nobody to store, StoreError when Redis does not do it.
     """
     fields = _fields(heroes)
-    with _client(redis_url) as client, client.pipeline(transaction=True) as step:
+    with _connected(redis_url) as shelf, shelf.pipeline(transaction=True) as step:
         if replace:
             step.delete(keys.superheros())
         step.hset(keys.superheros(), mapping=fields)
@@ -59,7 +60,7 @@ def store_if_empty(redis_url: str, heroes: Sequence[Hero]) -> bool:
     Of many that try at the same time one stores. Raise as `store` does.
     """
     fields = _fields(heroes)
-    with _client(redis_url) as client, client.pipeline(transaction=True) as step:
+    with _connected(redis_url) as shelf, shelf.pipeline(transaction=True) as step:
         step.watch(keys.superheros())
         if step.exists(keys.superheros()):
             return False
@@ -74,8 +75,8 @@ def store_if_empty(redis_url: str, heroes: Sequence[Hero]) -> bool:
 
 def stored(redis_url: str) -> list[Hero]:
     """Return the heroes in Redis, by id; none when nobody was loaded. Raise StoreError or RosterError."""
-    with _client(redis_url) as client:
-        found: dict[str, str] = client.hgetall(keys.superheros())
+    with _connected(redis_url) as shelf:
+        found: dict[str, str] = shelf.hgetall(keys.superheros())
     try:
         records = [json.loads(text) for text in found.values()]
     except ValueError as error:
@@ -91,10 +92,10 @@ def _fields(heroes: Sequence[Hero]) -> dict[str, str]:
 
 
 @contextmanager
-def _client(redis_url: str) -> Iterator[Any]:
+def _connected(redis_url: str) -> Iterator[Any]:
     """Yield a client whose errors come out as StoreError."""
     try:
-        with redis.Redis.from_url(redis_url, decode_responses=True, socket_timeout=_TIMEOUT_S) as client:
-            yield client
+        with client(redis_url, decode_responses=True, socket_timeout=_TIMEOUT_S) as connected:
+            yield connected
     except redis.RedisError as error:
         raise StoreError(f"Redis at {without_password(redis_url)}: {error}") from error

@@ -7,7 +7,8 @@ A move is read (`load`: the game and its version, one round trip), decided by th
 Driver errors come out as StoreError. After one the outcome of a step is not known: it may have been
 committed; whoever needs to know loads the game again, and the outbox finds its events (outbox.py).
 
-Redis Cluster is not supported: the keys of a game live in different slots.
+Redis Cluster is not supported: a step touches keys of a game, of all games and of its server, which live
+in different slots. Sentinel is (redis_clients.py).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from superhero.events import Event, UserLoggedIn
 from superhero.game.ratings import Rating
 from superhero.game.rules import GameState
 from superhero.identity import new_game_token, new_user_token, public_id
+from superhero.redis_clients import blocking_pool
 from superhero.server.records import Producers, Record, read_entry
 from superhero.server.snapshot import Snapshot, Status, changed, read_rating, step
 
@@ -279,7 +281,7 @@ class Store:
 
 def pool(redis_url: str, connections: int) -> BlockingConnectionPool:
     """Return a pool that gives up at once: a step sent twice might be committed twice."""
-    return BlockingConnectionPool.from_url(
+    return blocking_pool(
         redis_url,
         max_connections=connections,
         timeout=TIMEOUT_S,

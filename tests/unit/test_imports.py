@@ -73,6 +73,7 @@ RULES = {
     "superhero.config": Rule(("superhero.errors",)),
     "superhero.errors": Rule(),
     "superhero.events": Rule(),
+    "superhero.redis_clients": Rule(("superhero.errors",), frozenset({"redis"})),
     "superhero.keys": Rule(),
     "superhero.identity": Rule(),
     "superhero.messages": Rule(
@@ -88,7 +89,10 @@ RULES = {
     ),
     "superhero.testing": Rule(("superhero.transport", "superhero.errors"), frozenset({"kombu"})),
     "tasks": Rule(
-        ("tasks", "sinks", "superhero.errors", "superhero.events", "superhero.keys", "superhero.transport"),
+        (
+            *("tasks", "sinks", "superhero.errors", "superhero.events", "superhero.keys"),
+            *("superhero.redis_clients", "superhero.transport"),
+        ),
         frozenset({"amqp", "billiard", "celery", "kombu", "orjson", "redis", "vine"}),
     ),
     "sinks": Rule(("sinks",), frozenset({"deltalake", "obstore", "orjson", "pyarrow", "sqlalchemy"})),
