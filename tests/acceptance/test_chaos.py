@@ -56,7 +56,9 @@ def test_the_pipeline_bears_each_fault_once(project_root: Path, tmp_path: Path) 
 
 
 @pytest.mark.timeout(300)
-def test_the_pipeline_bears_the_loss_of_one_of_three_broker_nodes(project_root: Path, tmp_path: Path) -> None:
+def test_the_pipeline_bears_that_of_three_broker_nodes_one_is_killed_one_cut_off_and_both_at_once(
+    project_root: Path, tmp_path: Path
+) -> None:
     status, told = _chaos(project_root, tmp_path, *ON_A_CLUSTER, *SMALL, "--no-vanilla")
     assert (status, _unclean(told)) == (0, [])
 
