@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 
 from superhero.errors import BrokerUnavailable, TopologyMismatch
-from superhero.transport.capture import Capture, own_record_id
+from superhero.transport.capture import Capture
 from superhero.transport.envelope import Envelope, decode, with_id
 from superhero.transport.leases import Lease
 from superhero.transport.sender import Outcome
@@ -33,12 +33,11 @@ class CollectingHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record as an envelope, encoded and decoded as on its way to a worker."""
-        channel = self._capture.channel(record)
-        if channel is None:
-            return
-        record_id = own_record_id(record) or f"test:{next(self._numbers)}"
-        encoded = with_id(record_id, self._capture.fields(record, channel, self.formatter))
-        self.envelopes.append(decode(json.loads(encoded)))
+        captured = self._capture.take(record, self.formatter)
+        if captured is not None:
+            _, fields, own_id = captured
+            encoded = with_id(own_id or f"test:{next(self._numbers)}", fields)
+            self.envelopes.append(decode(json.loads(encoded)))
 
 
 class ScriptedSender:

@@ -7,7 +7,6 @@ a signal meets it just as its time is up, CPython 3.11 waits for ever. A lock's 
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 
 
 class Bell:
@@ -19,8 +18,10 @@ class Bell:
 
     def ring(self) -> None:
         """Wake who waits. From any thread, signal handler or finalizer."""
-        with suppress(RuntimeError):  # it was rung before, and nobody has come since
+        try:
             self._silent.release()
+        except RuntimeError:  # it was rung before, and nobody has come since
+            return
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until it rings; False when time was up first. An infinite timeout is none. By one thread."""

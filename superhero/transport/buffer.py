@@ -18,10 +18,17 @@ Mark = tuple[int, ...]
 
 
 class Buffer(Protocol):
-    """Bounded; safe from many threads. One publisher thread leases, confirms and releases."""
+    """Bounded; safe from many threads. One publisher thread leases, confirms and releases.
 
-    def put(self, channel: str, record_id: str, encoded: bytes) -> bool:
-        """Keep a record; False when there is no room. Never blocks on anything but a short lock."""
+    `put` has a lock of its own, which its caller holds already: so a logging call takes one lock, and never
+    waits for a reader. Whoever needs both that and the lock of the readers takes it second: a finalizer that
+    logs may run in a reader's thread.
+    """
+
+    put_lock: threading.RLock
+
+    def put(self, encoded: bytes) -> bool:
+        """Keep a record; False when there is no room. Hold `put_lock`; waits for no other."""
 
     def lease(
         self, max_records: int, max_bytes: int, *, resting: Set[str] = NONE, busy: Set[str] = NONE
@@ -70,24 +77,20 @@ class MemoryBuffer:
     def __init__(self, max_records: int, max_bytes: int) -> None:
         self._max_records = max_records
         self._max_bytes = max_bytes
-        # `put` takes the first lock alone, all else the second: a logging call never waits for a reader, and
-        # a finalizer that logs while its thread is a reader never waits for a thread that waits for it.
-        self._write_lock = threading.RLock()
+        self.put_lock = threading.RLock()
         self._read_lock = threading.RLock()
-        self._incoming: deque[tuple[str, int, str, bytes]] = deque()
+        self._incoming: deque[tuple[int, bytes]] = deque()
         self._line = Line()
         self._put = self._put_bytes = 0
         self._done = self._done_bytes = 0
 
-    def put(self, channel: str, record_id: str, encoded: bytes) -> bool:
-        """Keep a record; False when there is no room."""
-        size = len(encoded)
-        with self._write_lock:
-            put, put_bytes = self._put, self._put_bytes + size
-            if put - self._done >= self._max_records or put_bytes - self._done_bytes > self._max_bytes:
-                return False
-            self._incoming.append((channel, put, record_id, encoded))
-            self._put, self._put_bytes = put + 1, put_bytes
+    def put(self, encoded: bytes) -> bool:
+        """Keep a record; False when there is no room. Hold `put_lock`."""
+        put, put_bytes = self._put, self._put_bytes + len(encoded)
+        if put - self._done >= self._max_records or put_bytes - self._done_bytes > self._max_bytes:
+            return False
+        self._incoming.append((put, encoded))
+        self._put, self._put_bytes = put + 1, put_bytes
         return True
 
     def lease(
@@ -144,6 +147,7 @@ class MemoryBuffer:
 
     def _all(self) -> Line:
         """Put what came into line, and return it."""
-        while self._incoming:
-            self._line.add(*self._incoming.popleft())
+        incoming = self._incoming
+        # As many as there are now: while it is asked to, a deque that others append to must not be iterated.
+        self._line.add([incoming.popleft() for _ in range(len(incoming))])
         return self._line

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
@@ -20,7 +20,7 @@ import orjson
 VERSION = 1
 INGEST_TASK = "superhero.ingest"
 
-_BEFORE_ID = b'{"v":%d,"id":"' % VERSION
+_BEFORE_ID = f'{{"v":{VERSION},"id":"'
 _BEFORE_CHANNEL = b'","channel":"'
 _NOT_IN_A_CHANNEL = re.compile(r"[^A-Za-z0-9_.-]")
 _RECORD_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}:(0|[1-9][0-9]{0,18})")
@@ -112,14 +112,32 @@ def encode_fields(fields: dict[str, Any]) -> bytes:
 
 def with_id(record_id: str, fields: bytes) -> bytes:
     """Return the whole encoded envelope, made of its id and what `encode_fields` returned."""
-    return b"".join((_BEFORE_ID, record_id.encode("ascii"), b'",', fields[1:]))
+    return f'{_BEFORE_ID}{record_id}",'.encode("ascii") + fields[1:]
 
 
-def address(encoded: bytes) -> tuple[str, str]:
-    """Return (record id, channel) of an envelope that `with_id` made, without parsing it."""
-    end = encoded.index(b'"', len(_BEFORE_ID))
-    begin = end + len(_BEFORE_CHANNEL)
-    return encoded[len(_BEFORE_ID) : end].decode(), encoded[begin : encoded.index(b'"', begin)].decode()
+def with_number(before_number: str, number: int, fields: bytes) -> bytes:
+    """Do as `with_id` for the id `<producer>:<number>`; `before_number` is what `before_number` returned."""
+    return f'{before_number}{number}",'.encode("ascii") + fields[1:]
+
+
+def before_number(producer: str) -> str:
+    """Return how all envelopes of a producer begin."""
+    return f"{_BEFORE_ID}{producer}:"
+
+
+def by_channel(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[str, int, bytes, bytes]]:
+    """Yield (channel, position, record id, envelope) for each (position, envelope), without parsing it.
+
+    The envelopes are those that `with_id` and `with_number` made.
+    """
+    channel, of_channel, begin = "", b"\0", len(_BEFORE_ID)  # \0: as no channel
+    for position, encoded in records:
+        end = encoded.index(b'"', begin)
+        if not encoded.startswith(of_channel, end):  # mostly it is the channel of the record before
+            start = end + len(_BEFORE_CHANNEL)
+            stop = encoded.index(b'"', start)
+            channel, of_channel = encoded[start:stop].decode("ascii"), encoded[end : stop + 1]
+        yield channel, position, encoded[begin:end], encoded
 
 
 def is_record_id(text: object) -> bool:

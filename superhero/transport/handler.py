@@ -23,7 +23,7 @@ from typing import Any
 from weakref import WeakSet
 
 from superhero.errors import TransportError
-from superhero.transport.capture import Capture, own_record_id
+from superhero.transport.capture import Capture, Captured
 from superhero.transport.counters import Counters
 from superhero.transport.flight import Limits
 from superhero.transport.outlet import Outlet, OutletSettings
@@ -94,7 +94,7 @@ class CeleryHandler(logging.Handler):
         self._start_lock = threading.RLock()
         self._outlet: Outlet | None = None
         self._opening = False
-        self._early: deque[tuple[str, bytes, str | None]] = deque()
+        self._early: deque[Captured] = deque()
         self._closed = False
         self._failures = 0
         super().__init__(level)
@@ -104,20 +104,30 @@ class CeleryHandler(logging.Handler):
         """Do without the lock that `handle` takes: `logging.shutdown` holds it while it waits for us."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Do as every handler does, without asking for a lock that we do not have."""
+        if self.filters:
+            passed: bool | logging.LogRecord = self.filter(record)
+            if not passed:
+                return False
+            if isinstance(passed, logging.LogRecord):  # from Python 3.12 on a filter may exchange it
+                record = passed
+        self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record for sending. Never raises, never waits for the network."""
         try:
-            channel = self._capture.channel(record)
-            if channel is None:
+            captured = self._capture.take(record, self.formatter)
+            if captured is None:
                 return
             outlet = self._outlet
             if outlet is None or self._closed:
                 outlet = self._open_outlet()
-            fields = self._capture.fields(record, channel, self.formatter)
             if outlet is None:
-                self._early.append((channel, fields, own_record_id(record)))
+                self._early.append(captured)
             else:
-                outlet.put(channel, fields, own_record_id(record))
+                outlet.put(captured)
         except Exception:
             self.handleError(record)
 
@@ -178,7 +188,7 @@ class CeleryHandler(logging.Handler):
                 finally:
                     self._opening = False
                 while self._early:
-                    outlet.put(*self._early.popleft())
+                    outlet.put(self._early.popleft())
                 _close_with_pool_process(self)
             return self._outlet
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from uuid import UUID
 
+from superhero.transport.envelope import by_channel
+
 NONE: Set[str] = frozenset()
 
 
@@ -28,9 +30,9 @@ class Lease:
     size_bytes: int = 0
 
 
-def task_id(record_ids: Iterable[str]) -> str:
+def task_id(record_ids: Iterable[bytes]) -> str:
     """Return the id of the task that carries these records in this order."""
-    return str(UUID(bytes=blake2b("\n".join(record_ids).encode("ascii"), digest_size=16).digest()))
+    return str(UUID(bytes=blake2b(b"\n".join(record_ids), digest_size=16).digest()))
 
 
 class _Channel:
@@ -39,7 +41,7 @@ class _Channel:
     __slots__ = ("size_bytes", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[int, str, bytes]] = deque()
+        self.waiting: deque[tuple[int, bytes, bytes]] = deque()
         self.size_bytes = 0
 
 
@@ -56,15 +58,17 @@ class Line:
         self._leased: dict[int, Lease] = {}
         self._returned: list[Lease] = []
 
-    def add(self, channel: str, position: int, record_id: str, encoded: bytes) -> None:
-        """Put a record at the end of its channel's line."""
-        line = self._channels.get(channel)
-        if line is None:
-            line = self._channels[channel] = _Channel()
-        line.waiting.append((position, record_id, encoded))
-        size = len(encoded)
-        line.size_bytes += size
-        self.size_bytes += size
+    def add(self, records: Iterable[tuple[int, bytes]]) -> None:
+        """Put records, (position, encoded), at the end of the lines of their channels."""
+        channels = self._channels
+        for channel, position, record_id, encoded in by_channel(records):
+            line = channels.get(channel)
+            if line is None:
+                line = channels[channel] = _Channel()
+            line.waiting.append((position, record_id, encoded))
+            size = len(encoded)
+            line.size_bytes += size
+            self.size_bytes += size
 
     def lease(self, max_records: int, max_bytes: int, resting: Set[str], busy: Set[str]) -> Lease | None:
         """Hand out records as `Buffer.lease` says."""
@@ -130,21 +134,19 @@ class Line:
     def _cut(self, name: str, max_records: int, max_bytes: int) -> Lease:
         line = self._channels[name]
         waiting = line.waiting
-        position, first_id, first = waiting.popleft()
-        ids, encoded, positions, size = [first_id], [first], [position], len(first)
-        while waiting and len(encoded) < max_records:
-            position, record_id, record = waiting[0]
-            if size + len(record) > max_bytes:
+        taken = [waiting.popleft()]
+        size = len(taken[0][2])
+        while waiting and len(taken) < max_records:
+            with_next = size + len(waiting[0][2])
+            if with_next > max_bytes:
                 break
-            waiting.popleft()
-            ids.append(record_id)
-            encoded.append(record)
-            positions.append(position)
-            size += len(record)
+            size = with_next
+            taken.append(waiting.popleft())
         line.size_bytes -= size
         if not waiting:
             del self._channels[name]
-        return Lease(task_id(ids), name, first_id, encoded, positions, size)
+        positions, ids, encoded = zip(*taken, strict=True)
+        return Lease(task_id(ids), name, ids[0].decode("ascii"), encoded, positions, size)
 
 
 def _heads(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:

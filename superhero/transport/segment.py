@@ -25,6 +25,9 @@ from zlib import crc32
 
 _MAGIC = b"\x00SH\x01"
 _FRAME = struct.Struct("<4sII")
+_pack_head = _FRAME.pack
+FRAME_BYTES = _FRAME.size
+"""What a record takes in a file beyond itself."""
 _ENTRY = struct.Struct("<II")
 _BLOCK_BYTES = 256 * 1024
 STRIDE = 1 << 32
@@ -60,6 +63,8 @@ class Segment:
         self.end = 0 if new else path.stat().st_size
         self.read_at = 0
         """Where the next `read` begins."""
+        self.limit = 0
+        """How many bytes it may take before somebody looks whether there is room for more."""
         self._done_before: frozenset[int] = frozenset() if new else frozenset(_read_journal(self._journal))
         # Only a sealed segment's descriptor is ever closed and opened anew, so `append` needs no lock.
         self._fd_lock = threading.Lock()
@@ -76,16 +81,15 @@ class Segment:
         """Whether it is sealed and everything in it is confirmed, or damaged."""
         return self.sealed and self.done >= self.count
 
-    def append(self, encoded: bytes) -> int:
-        """Append a record; return how many bytes it takes. Raise OSError, and keep nothing, if that fails."""
-        frame = _FRAME.pack(_MAGIC, crc32(encoded), len(encoded)) + encoded
+    def append(self, encoded: bytes) -> None:
+        """Append a record. Raise OSError, and keep nothing, if that fails."""
+        frame = _pack_head(_MAGIC, crc32(encoded), len(encoded)) + encoded
         size = len(frame)
         # At the known end, and not by O_APPEND: what a full disk took of a frame is written over.
         if os.pwrite(self._fd, frame, self.end) != size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self.end += size
         self.count += 1
-        return size
 
     def read(self) -> tuple[list[tuple[int, bytes]], int]:
         """Return the next records, (position, encoded), and how many damaged stretches were passed over."""

@@ -2,8 +2,8 @@
 
 Adopted segments have negative numbers, so that their records are older than any of our own.
 
-`append` takes the write lock of its caller, `Spool`, everything else its read lock; the two never share more
-than a segment's end and the queues here, of which each operation is atomic. `sync` may come from anywhere.
+`head` and `make_room` are for who holds the put lock of `Spool`, the rest but `sync` for who holds its read
+lock; the two never share more than a segment's end and the queues here, of which each operation is atomic.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from superhero.errors import SpoolError
-from superhero.transport.segment import STRIDE, Segment
+from superhero.transport.segment import FRAME_BYTES, STRIDE, Segment
 from superhero.transport.spool_folder import Folder, prepare
 
 _FIRST_ADOPTED = -(1 << 30)
@@ -27,13 +27,15 @@ _READ_AGAIN_S = 1.0
 class Shelf:
     """Segments under `spool_dir`. What the disk refuses on the way is told by `take_trouble`."""
 
-    def __init__(self, spool_dir: Path, segment_bytes: int) -> None:
+    def __init__(self, spool_dir: Path, segment_bytes: int, max_bytes: int) -> None:
         self.corrupt = 0
         """How many stretches of damage were met."""
         self._spool_dir = prepare(spool_dir)
         self._segment_bytes = segment_bytes
+        self._max_bytes = max_bytes
         self._folder: Folder | None = None
-        self._head: Segment | None = None
+        self.head: Segment | None = None
+        """The segment that records are appended to, as far as its `limit`."""
         self._next_number = 0
         self._next_adopted = _FIRST_ADOPTED
         self._all: dict[int, tuple[Segment, Folder]] = {}
@@ -42,31 +44,43 @@ class Shelf:
         self._read_again_at = 0.0
         self._unsynced: deque[Segment] = deque()
         self._sync_lock = threading.Lock()
-        self._appended_bytes = self._deleted_bytes = self._adopted_bytes = 0
+        # What was appended before the head; the head itself counts what it holds.
+        self._sealed = self._sealed_bytes = 0
+        self._deleted_bytes = self._adopted_bytes = 0
         self._trouble: SpoolError | None = None
 
     @property
-    def disk_bytes(self) -> int:
-        """How many bytes our segments take, adopted ones included; journals and locks aside."""
-        return self._appended_bytes - self._deleted_bytes + self._adopted_bytes
+    def appended(self) -> int:
+        """How many records were appended."""
+        head = self.head
+        return self._sealed + (0 if head is None else head.count)
+
+    @property
+    def appended_bytes(self) -> int:
+        """How many bytes they took, without the frames around them."""
+        head = self.head
+        return self._sealed_bytes + (0 if head is None else head.end) - FRAME_BYTES * self.appended
 
     @property
     def end(self) -> int:
         """The position behind the youngest record."""
-        head = self._head
+        head = self.head
         return 0 if head is None else head.number * STRIDE + head.end
 
-    def append(self, encoded: bytes) -> bool:
-        """Append a record to the newest segment; False when the disk refuses."""
-        try:
-            segment = self._head
-            if segment is None or segment.end >= self._segment_bytes:
-                segment = self._new_head()
-            self._appended_bytes += segment.append(encoded)
-        except OSError as error:
-            self._note("written", error)
-            return False
-        return True
+    def make_room(self, size: int) -> Segment | None:
+        """Return the segment that takes a record of `size` bytes; None when the spool's limit forbids.
+
+        To be asked where there is no `head`, or the record reaches beyond its limit. May raise OSError.
+        """
+        head = self.head
+        room = self._max_bytes - self._adopted_bytes + self._deleted_bytes - self._sealed_bytes
+        if room - (0 if head is None else head.end) < size:
+            return None
+        if head is None or head.end >= self._segment_bytes:
+            room -= 0 if head is None else head.end
+            head = self._new_head()
+        head.limit = max(min(self._segment_bytes, room), head.end + size)
+        return head
 
     def read(self) -> list[tuple[int, bytes]] | None:
         """Return the next records, (position, encoded), the oldest first; None when there is none to come."""
@@ -104,7 +118,7 @@ class Shelf:
             try:
                 self._all[number][0].mark_done([position % STRIDE for position in of_segment])
             except OSError as error:
-                self._note("written", error)  # after a crash these records go out once more
+                self.note("written", error)  # after a crash these records go out once more
         self._delete_finished()
 
     def sync(self) -> bool:
@@ -124,7 +138,7 @@ class Shelf:
                     segment.rest()
                     self._unsynced.popleft()
             except OSError as error:
-                self._note("synced", error)
+                self.note("synced", error)
                 return False
         return True
 
@@ -135,7 +149,7 @@ class Shelf:
                 try:
                     kept, records, size = self._look_through(folder)
                 except OSError as error:
-                    self._note("looked through", error)
+                    self.note("looked through", error)
                     folder.close()  # for the next scan, ours or another process's
                     continue
                 if kept:
@@ -143,7 +157,7 @@ class Shelf:
                 else:
                     folder.remove()
         except OSError as error:
-            self._note("looked through", error)
+            self.note("looked through", error)
 
     def adopt(self, folder: Folder, segments: Sequence[Segment]) -> None:
         """Put segments that `scan` yielded before all others."""
@@ -151,6 +165,8 @@ class Shelf:
             self._all[segment.number] = (segment, folder)
             self._adopted_bytes += segment.end
             self._unread.appendleft(segment)
+        if (head := self.head) is not None:
+            head.limit = 0  # there is less room now: `make_room` is to see how much
 
     def take_trouble(self) -> SpoolError | None:
         """Return what the disk refused last, once; for somebody who may log, as logging calls may not."""
@@ -159,8 +175,8 @@ class Shelf:
 
     def close(self) -> None:
         """Close the files. Folders of which everything is confirmed are deleted, others left for adoption."""
-        if self._head is not None:
-            self._head.sealed = True
+        self._seal_head()
+        self.head = None
         self._delete_finished()
         with self._sync_lock:
             folders = {folder for _, folder in self._all.values()}
@@ -171,7 +187,7 @@ class Shelf:
             if self._folder is not None and self._folder not in folders:
                 self._folder.remove()
             self._all.clear()
-            self._head = self._folder = None
+            self._folder = None
 
     def abandon(self) -> None:
         """In a forked child: let go of the locks, which stay with the parent, so that its heir need not wait.
@@ -189,19 +205,25 @@ class Shelf:
         number = self._next_number
         segment = Segment(self._folder.path / f"{number:08}.log", number, new=True)
         self._next_number = number + 1
-        if self._head is not None:
-            self._head.sealed = True
+        self._seal_head()
         self._all[number] = (segment, self._folder)
         self._unsynced.append(segment)
         self._unread.append(segment)
-        self._head = segment
+        self.head = segment
         return segment
+
+    def _seal_head(self) -> None:
+        # Counted here before it is the head no more: who looks in between sees too much, never too little.
+        if self.head is not None:
+            self._sealed += self.head.count
+            self._sealed_bytes += self.head.end
+            self.head.sealed = True
 
     def _read(self, segment: Segment) -> list[tuple[int, bytes]]:
         try:
             records, corrupt = segment.read()
         except OSError as error:
-            self._note("read", error)
+            self.note("read", error)
             self._unreadable.append(self._unread.popleft())
             self._read_again_at = time.monotonic() + _READ_AGAIN_S
             return []
@@ -227,7 +249,7 @@ class Shelf:
         try:
             segment.remove()
         except OSError as error:
-            self._note("tidied", error)  # after a crash its records go out once more
+            self.note("tidied", error)  # after a crash its records go out once more
 
     def _look_through(self, folder: Folder) -> tuple[list[Segment], int, int]:
         kept: list[Segment] = []
@@ -248,7 +270,8 @@ class Shelf:
                 self._delete(segment)
         return kept, records, size
 
-    def _note(self, what: str, error: OSError) -> None:
+    def note(self, what: str, error: OSError) -> None:
+        """Remember what the disk refused, for `take_trouble`."""
         self._trouble = SpoolError(f"the spool under {self._spool_dir} cannot be {what}: {error}")
 
 

@@ -23,7 +23,6 @@ from pathlib import Path
 
 from superhero.errors import SpoolError
 from superhero.transport.buffer import Mark, MemoryBuffer
-from superhero.transport.envelope import address
 from superhero.transport.leases import NONE, Lease, Line
 from superhero.transport.shelf import Shelf
 
@@ -46,44 +45,49 @@ class Spool:
     def __init__(
         self, spool_dir: Path, max_bytes: int, memory: MemoryBuffer, *, segment_bytes: int = SEGMENT_BYTES
     ) -> None:
-        self.spooled = 0
-        """How many records were written to disk."""
         self.adopted = 0
         """How many were found that dead processes left."""
         # What is confirmed makes room a segment at a time, so several must fit.
-        self._shelf = Shelf(spool_dir, min(segment_bytes, max_bytes // 8))
-        self._max_bytes = max_bytes
+        self._shelf = Shelf(spool_dir, min(segment_bytes, max_bytes // 8), max_bytes)
         self._memory = memory
-        # Two locks, as in MemoryBuffer: `put` takes the first alone, all else the second.
-        self._write_lock = threading.RLock()
+        self.put_lock = threading.RLock()
         self._read_lock = threading.RLock()
         self._line = Line()
         self._from_memory: set[str] = set()
         self._read_to = 0
         # Own records, unconfirmed, that were read after younger ones: in their lines they are not in order.
         self._late: set[int] = set()
-        self._spooled_bytes = self._adopted_bytes = 0
+        self._adopted_bytes = 0
         self._done = self._done_bytes = 0
         self._disk_again_at = 0.0
+
+    @property
+    def spooled(self) -> int:
+        """How many records were written to disk."""
+        return self._shelf.appended
 
     @property
     def corrupt(self) -> int:
         """How many damaged stretches were left out."""
         return self._shelf.corrupt
 
-    def put(self, channel: str, record_id: str, encoded: bytes) -> bool:
+    def put(self, encoded: bytes) -> bool:
         """Keep a record; False when the spool is at its limit, or the disk refuses and memory is full."""
-        with self._write_lock:
-            if self._disk_again_at and time.monotonic() < self._disk_again_at:
-                return self._memory.put(channel, record_id, encoded)
-            if self._shelf.disk_bytes + len(encoded) > self._max_bytes:
-                return False
-            if not self._shelf.append(encoded):
-                self._disk_again_at = time.monotonic() + _PAUSE_S
-                return self._memory.put(channel, record_id, encoded)
+        if self._disk_again_at:
+            if time.monotonic() < self._disk_again_at:
+                return self._memory.put(encoded)
             self._disk_again_at = 0.0
-            self._spooled_bytes += len(encoded)
-            self.spooled += 1
+        try:
+            head = self._shelf.head
+            if head is None or head.end + len(encoded) > head.limit:
+                head = self._shelf.make_room(len(encoded))
+                if head is None:
+                    return False
+            head.append(encoded)
+        except OSError as error:
+            self._shelf.note("written", error)
+            self._disk_again_at = time.monotonic() + _PAUSE_S
+            return self._memory.put(encoded)
         return True
 
     def lease(
@@ -162,7 +166,7 @@ class Spool:
 
     def close(self) -> None:
         """Close the files. What is confirmed is deleted, the rest stays for whoever comes next."""
-        with self._write_lock, self._read_lock:
+        with self._read_lock, self.put_lock:
             self._shelf.close()
 
     def abandon(self) -> None:
@@ -176,7 +180,8 @@ class Spool:
     @property
     def size_bytes(self) -> int:
         """How many bytes the records here take, leased ones included."""
-        return self._spooled_bytes + self._adopted_bytes - self._done_bytes + self._memory.size_bytes
+        of_disk = self._shelf.appended_bytes + self._adopted_bytes - self._done_bytes
+        return of_disk + self._memory.size_bytes
 
     def _read_ahead(self, resting: Set[str]) -> None:
         """Have enough records in memory that a full lease can be cut, if there are as many."""
@@ -191,6 +196,4 @@ class Spool:
             if found[0][0] < self._read_to:
                 self._late.update(position for position, _ in found if position >= 0)
             self._read_to = max(self._read_to, found[-1][0])
-            for position, encoded in found:
-                record_id, channel = address(encoded)
-                line.add(channel, position, record_id, encoded)
+            line.add(found)

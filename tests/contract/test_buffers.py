@@ -46,7 +46,8 @@ def buffer(request: pytest.FixtureRequest, tmp_path: Path) -> Buffer:
 
 def put(buffer: Buffer, count: int, channel: str = "a", first: int = 0) -> None:
     for number in range(first, first + count):
-        assert buffer.put(channel, f"p-{channel}:{number}", envelope(channel, number))
+        with buffer.put_lock:
+            assert buffer.put(envelope(channel, number))
 
 
 def envelope(channel: str, number: int) -> bytes:

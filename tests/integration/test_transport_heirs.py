@@ -34,7 +34,7 @@ def put(spool: Spool, producer: str, count: int, channel: str = CHANNEL) -> None
     for number in range(count):
         record_id = f"{producer}:{number}"
         encoded = b'{"v":1,"id":"%b","channel":"%b","time":"2024-01-01T00:00:00+00:00"}'
-        assert spool.put(channel, record_id, encoded % (record_id.encode(), channel.encode()))
+        assert spool.put(encoded % (record_id.encode(), channel.encode()))
 
 
 def leave_behind(folder: Path, count: int) -> None:

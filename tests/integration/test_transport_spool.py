@@ -31,7 +31,7 @@ def open_spool(folder: Path, *, max_bytes: int = 1 << 30, segment_bytes: int = 1
 
 def put(spool: Spool, count: int, channel: str = "a", first: int = 0) -> None:
     for number in range(first, first + count):
-        assert spool.put(channel, f"p:{number}", envelope(number, channel))
+        assert spool.put(envelope(number, channel))
 
 
 def envelope(number: int, channel: str = "a", padding: str = "") -> bytes:
@@ -125,13 +125,13 @@ def too_many_open_files(segment: Segment) -> tuple[list[tuple[int, bytes]], int]
 def test_what_was_adopted_counts_against_the_limit_until_it_is_confirmed(tmp_path: Path) -> None:
     dead = open_spool(tmp_path)
     for number in range(100):
-        dead.put("a", f"p:{number}", envelope(number, padding="x" * 1000))
+        dead.put(envelope(number, padding="x" * 1000))
     dead.abandon()
     living = open_spool(tmp_path, max_bytes=50_000)
     assert living.adopt() == 100
-    assert not living.put("a", "q:0", envelope(0)), "with that much waiting there is no room"
+    assert not living.put(envelope(0)), "with that much waiting there is no room"
     assert len(numbers(living, confirm=True)) == 100
-    assert living.put("a", "q:1", envelope(1))
+    assert living.put(envelope(1))
     living.close()
 
 
@@ -139,7 +139,7 @@ def test_processes_that_are_killed_one_after_the_other_keep_to_the_limit_of_one(
     for _ in range(4):
         doomed = open_spool(tmp_path, max_bytes=50_000)
         doomed.adopt()
-        while doomed.put("a", "p:0", envelope(0, padding="x" * 1000)):
+        while doomed.put(envelope(0, padding="x" * 1000)):
             pass
         doomed.abandon()
     assert 40_000 < sum(path.stat().st_size for path in files(tmp_path, ".log")) <= 50_000
@@ -149,7 +149,7 @@ def test_a_spool_that_is_smaller_than_a_segment_takes_records_again_once_others_
     tmp_path: Path,
 ) -> None:
     spool = open_spool(tmp_path, max_bytes=50_000, segment_bytes=1 << 20)
-    while spool.put("a", "p:0", envelope(0, padding="x" * 1000)):
+    while spool.put(envelope(0, padding="x" * 1000)):
         pass
     assert len(numbers(spool, confirm=True)) > 30
     put(spool, 30)
@@ -240,12 +240,12 @@ def test_a_file_goes_once_all_in_it_is_confirmed(tmp_path: Path) -> None:
 def test_the_newest_is_refused_at_the_limit_until_something_is_confirmed(tmp_path: Path) -> None:
     spool = open_spool(tmp_path, max_bytes=5000, segment_bytes=500)
     kept = 0
-    while spool.put("a", f"p:{kept}", envelope(kept)):
+    while spool.put(envelope(kept)):
         kept += 1
     assert 50 < kept < 120
-    assert not spool.put("a", "p:1000", envelope(1000))
+    assert not spool.put(envelope(1000))
     assert numbers(spool, confirm=True) == list(range(kept))
-    assert spool.put("a", "p:1001", envelope(1001))
+    assert spool.put(envelope(1001))
     spool.close()
 
 
@@ -293,7 +293,7 @@ def test_memory_stays_flat_however_much_waits(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         for number in range(20_000):
-            assert spool.put("a", f"p:{number}", envelope(number, padding=padding))
+            assert spool.put(envelope(number, padding=padding))
         seen = 0
         while (lease := spool.lease(500, 256 * 1024)) is not None:
             seen += len(lease.encoded)

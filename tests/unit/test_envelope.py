@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from superhero.transport.envelope import (
     Envelope,
     EnvelopeError,
-    address,
+    before_number,
+    by_channel,
     channel_name,
     decode,
     encode,
     is_channel,
     is_record_id,
     task_body,
+    with_id,
+    with_number,
 )
 
 RECORD = Envelope("p-1:0", "app.x", "2026-01-31T12:00:00.000000Z", "INFO", "app.x", None, "text", {"a": [1]})
@@ -27,8 +30,26 @@ def test_an_envelope_comes_back_as_it_was() -> None:
     assert decode(json.loads(encode(RECORD))) == RECORD
 
 
-def test_id_and_channel_are_found_without_parsing() -> None:
-    assert address(encode(RECORD)) == ("p-1:0", "app.x")
+def test_ids_and_channels_are_found_without_parsing() -> None:
+    envelopes = [
+        encode(RECORD._replace(id=f"p:{number}", channel=channel))
+        for number, channel in enumerate(["app.x", "app.x", "app", "app.x", "app.xy", "app.xy"])
+    ]
+    assert [found[:3] for found in by_channel(enumerate(envelopes, start=7))] == [
+        ("app.x", 7, b"p:0"),
+        ("app.x", 8, b"p:1"),
+        ("app", 9, b"p:2"),
+        ("app.x", 10, b"p:3"),
+        ("app.xy", 11, b"p:4"),
+        ("app.xy", 12, b"p:5"),
+    ]
+    assert [found[3] for found in by_channel(enumerate(envelopes))] == envelopes
+
+
+def test_a_number_makes_the_same_envelope_as_its_id() -> None:
+    assert with_number(before_number("p-app"), 17, b'{"channel":"app"}') == with_id(
+        "p-app:17", b'{"channel":"app"}'
+    )
 
 
 @given(st.text())

@@ -20,9 +20,9 @@ from superhero.transport.envelope import Envelope, decode, with_id
 def captured(capture: Capture | None = None, **of_record: Any) -> Envelope:
     capture = capture or Capture(1024 * 1024)
     record = logging.makeLogRecord({"name": "app", "msg": "text", "levelname": "INFO", **of_record})
-    channel = capture.channel(record)
-    assert channel is not None
-    return decode(json.loads(with_id("p:0", capture.fields(record, channel))))
+    taken = capture.take(record)
+    assert taken is not None
+    return decode(json.loads(with_id("p:0", taken[1])))
 
 
 class Hostile:

@@ -24,7 +24,7 @@ class Bench:
 
     def put(self, count: int, channel: str = CHANNEL, first: int = 0) -> None:
         for number in range(first, first + count):
-            assert self.buffer.put(channel, f"p-{channel}:{number}", b"%d" % number)
+            assert self.buffer.put(envelope(channel, number))
 
     def publish(self, timeout_s: float = 5.0) -> bool:
         mark = self.buffer.mark()
@@ -32,8 +32,15 @@ class Bench:
 
     def arrived(self, channel: str = CHANNEL) -> list[int]:
         return [
-            int(each) for lease in self.sender.arrived if lease.channel == channel for each in lease.encoded
+            int(each.split(b'"')[5].rpartition(b":")[2])
+            for lease in self.sender.arrived
+            if lease.channel == channel
+            for each in lease.encoded
         ]
+
+
+def envelope(channel: str, number: int) -> bytes:
+    return f'{{"v":1,"id":"p-{channel}:{number}","channel":"{channel}"}}'.encode()
 
 
 def test_what_waits_goes_out_as_one_task_and_is_forgotten_once_confirmed() -> None:
