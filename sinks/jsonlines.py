@@ -23,7 +23,7 @@ from pathlib import Path
 
 import orjson
 
-from sinks.base import Append, Put, Row, Sink, Write, safe_name, split_record_id
+from sinks.base import Append, Put, Row, Sink, Write, safe_name
 from sinks.durable import (
     make_folder,
     opened,
@@ -84,8 +84,8 @@ class JsonLinesSink(Sink):
             if ledger.catch_up(fd):
                 # Also when it was there: who created it may have died before its name was safe.
                 sync_folder(place.parent)
-            missing = [sequence for sequence in rows if sequence not in ledger.present]
-            content = b"".join(rows[sequence] for sequence in missing)
+            missing = ledger.present.missing_of(rows)
+            content = b"".join([rows[sequence] for sequence in missing])
             try:
                 write_all(fd, content)
                 # Also with nothing to add: who wrote these rows may have died before it made them safe.
@@ -119,9 +119,10 @@ def _by_producer(appends: Sequence[Append]) -> dict[tuple[str, str], dict[int, b
     """Return each stream's lines by sequence; of rows with the same record id the first counts."""
     streams: dict[tuple[str, str], dict[int, bytes]] = {}
     for append in appends:
-        for row in append.rows:
-            producer, sequence = split_record_id(row["record_id"])
-            lines = streams.setdefault((append.dataset, producer), {})
+        last, lines = "", {}  # which stream the row before went to: mostly the same
+        for row, (producer, sequence) in zip(append.rows, append.ids, strict=True):
+            if producer != last:
+                last, lines = producer, streams.setdefault((append.dataset, producer), {})
             if sequence not in lines:
                 as_is = type(row) is dict and next(iter(row)) == "record_id"
                 lines[sequence] = _line(row if as_is else {"record_id": row["record_id"], **row})
@@ -138,7 +139,8 @@ def _line(row: Row) -> bytes:
     except TypeError:  # large whole numbers, numbers as keys, lone surrogates; or what really is no JSON
         return _line_by_json(row)
     # orjson, ten times as fast as json, writes null for what is no number, which is to be refused.
-    return line if line.count(b"null") == list(row.values()).count(None) else _line_by_json(row)
+    nulls = line.count(b"null")
+    return line if not nulls or nulls == list(row.values()).count(None) else _line_by_json(row)
 
 
 def _line_by_json(row: Row) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 _BLOCK_BYTES = 1 << 20
 _TAIL_BYTES = 256  # long enough to hold a record id or a time
@@ -30,26 +31,29 @@ class Intervals:
         """How many intervals there are: what the set takes, not what it holds."""
         return len(self._starts)
 
-    def add(self, number: int) -> None:
-        """Put `number` in, joining it with its neighbours."""
-        if self._ends and self._ends[-1] == number:
-            self._ends[-1] = number + 1
+    def missing_of(self, numbers: Collection[int]) -> list[int]:
+        """Return those that are not in it, in their order."""
+        if numbers and self._is_free(min(numbers), max(numbers) + 1):  # what a batch mostly finds
+            return list(numbers)
+        return [number for number in numbers if number not in self]
+
+    def add(self, numbers: Sequence[int]) -> None:
+        """Put all of them in, run by run: a batch mostly is one."""
+        if not numbers:
             return
-        if number in self:
-            return
-        at = bisect_left(self._starts, number)
-        joins_left = at > 0 and self._ends[at - 1] == number
-        joins_right = at < len(self._starts) and self._starts[at] == number + 1
-        if joins_left and joins_right:
-            self._ends[at - 1] = self._ends.pop(at)
-            self._starts.pop(at)
-        elif joins_left:
-            self._ends[at - 1] = number + 1
-        elif joins_right:
-            self._starts[at] = number
-        else:
-            self._starts.insert(at, number)
-            self._ends.insert(at, number + 1)
+        begins = [at for at, (left, right) in enumerate(pairwise(numbers), 1) if right != left + 1]
+        for begin, end in pairwise([0, *begins, len(numbers)]):
+            self._add_run(numbers[begin], numbers[end - 1] + 1)
+
+    def _add_run(self, start: int, end: int) -> None:
+        # Those that overlap or touch become one.
+        first, after = bisect_left(self._ends, start), bisect_right(self._starts, end)
+        if first < after:
+            start, end = min(start, self._starts[first]), max(end, self._ends[after - 1])
+        self._starts[first:after], self._ends[first:after] = [start], [end]
+
+    def _is_free(self, start: int, end: int) -> bool:
+        return bisect_right(self._ends, start) == bisect_left(self._starts, end)
 
 
 class Ledger:
@@ -65,7 +69,8 @@ class Ledger:
         self.size_bytes = 0
         self._file: tuple[int, int] | None = None
         self._tail = b""
-        self._line = re.compile(rb'^\{"record_id":"%b:(\d{1,19})"' % re.escape(producer.encode()), re.M)
+        # Begins with literal bytes, for which a pattern is searched four times as fast as with `^`.
+        self._line = re.compile(rb'\n\{"record_id":"%b:(\d{1,19})"' % re.escape(producer.encode()))
 
     def catch_up(self, fd: int) -> bool:
         """Read what others, or this process before a restart, appended since the last look.
@@ -80,15 +85,14 @@ class Ledger:
         unfinished = b""
         while block := os.pread(fd, _BLOCK_BYTES, self.size_bytes + len(unfinished)):
             lines, newline, unfinished = (unfinished + block).rpartition(b"\n")
-            self.appended([int(sequence) for sequence in self._line.findall(lines)], lines + newline)
+            self.appended([int(sequence) for sequence in self._line.findall(b"\n" + lines)], lines + newline)
         if unfinished:
             os.ftruncate(fd, self.size_bytes)
         return is_new
 
-    def appended(self, sequences: Iterable[int], content: bytes) -> None:
+    def appended(self, sequences: Sequence[int], content: bytes) -> None:
         """Take note of whole lines that stand at the end of the file."""
-        for sequence in sequences:
-            self.present.add(sequence)
+        self.present.add(sequences)
         self.size_bytes += len(content)
         self._tail = (self._tail + content[-_TAIL_BYTES:])[-_TAIL_BYTES:]
 

@@ -26,7 +26,7 @@ from hashlib import sha256
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sinks.base import Put, Sink, Write, split_record_id
+from sinks.base import Put, Sink, Write
 from sinks.errors import TransientSinkError
 from sinks.places import Found, Places, Replacement, Tag
 from sinks.rows import Cells, Fitting, date_of
@@ -184,9 +184,8 @@ def _placed(write: Write, fitting: Fitting) -> Iterator[tuple[str, str, list[Cel
             bucket = sha256(write.key.encode()).digest()[0] % BUCKETS
             yield _path(write.dataset, write.time, f"{bucket:02}"), write.key, rows
         return
-    for row in write.rows:
+    for row, (producer, sequence) in zip(write.rows, write.ids, strict=True):
         record_id = row[RECORD_ID]
-        producer, sequence = split_record_id(record_id)
         path = _path(write.dataset, row.get("time"), f"{producer}.{sequence // BLOCK_ROWS}")
         yield path, record_id, [fitting.cells(row, {RECORD_ID: record_id})]
 
