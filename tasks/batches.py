@@ -23,6 +23,7 @@ class Record(NamedTuple):
     raw: object
     envelope: Envelope
     writes: Sequence[Write]
+    """Its own; what is made of whole batches is made as they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,9 @@ def sort_out(registry: Registry, envelopes: Sequence[object]) -> Batch:
     for raw in envelopes:
         try:
             envelope = decode(raw)
+            good.append(Record(raw, envelope, registry.writes(envelope)))
         except EnvelopeError as error:
             bad.append(Bad(raw, Reason.BAD_ENVELOPE, sentence(error)))
-            continue
-        try:
-            good.append(Record(raw, envelope, registry.writes(envelope)))
         except BlamedError as blamed:
             bad.append(Bad(raw, Reason.PIPELINE_FAILED, str(blamed), blamed))
         except Exception as error:  # the payload does not fit its event
@@ -71,9 +70,10 @@ def sort_out(registry: Registry, envelopes: Sequence[object]) -> Batch:
     return Batch(good, bad)
 
 
-def writes_of(records: Sequence[Record]) -> list[Write]:
-    """Return all writes of these records, in order."""
-    return list(chain.from_iterable(record.writes for record in records))
+def writes_of(registry: Registry, records: Sequence[Record]) -> list[Write]:
+    """Return all writes of these records: those of whole batches first, then each record's, in order."""
+    of_all = registry.writes_of_all([record.envelope for record in records])
+    return [*of_all, *chain.from_iterable([record.writes for record in records])]
 
 
 def task_message(channel: str, task_id: str, raws: Sequence[object]) -> RawMessage:

@@ -25,7 +25,7 @@ from superhero.transport.topology import EXCHANGE, EXCHANGE_NAME, UNROUTED_QUEUE
 from tasks import attempts, quarantine, resources, shutdown
 from tasks.batches import Bad, Record, list_of, singly, sort_out, task_message, writes_of
 from tasks.blame import BlamedError
-from tasks.registry import REGISTRY
+from tasks.registry import REGISTRY, Registry
 from tasks.retries import (
     RABBITMQ_ACK_TIMEOUT_S,
     Interrupted,
@@ -99,7 +99,7 @@ class Delivery:
         refused: list[Bad] = []
 
         def write() -> None:
-            refused[:] = write_isolating(resources.sink(), records)
+            refused[:] = write_isolating(resources.sink(), REGISTRY, records)
 
         self._persist(write, _patience_s())
         return refused
@@ -164,13 +164,13 @@ class Delivery:
         resources.sender().send(message, EXCHANGE_NAME, self.channel, declare=declare)
 
 
-def write_isolating(sink: Sink, records: Sequence[Record]) -> list[Bad]:
+def write_isolating(sink: Sink, registry: Registry, records: Sequence[Record]) -> list[Bad]:
     """Write all records in one go; if that can never succeed, halve until only the culprits are left.
 
     Return the culprits. What is transient comes out as it is, with nothing decided.
     """
     try:
-        sink.write(writes_of(records))
+        sink.write(writes_of(registry, records))
     except (
         Exception
     ) as error:  # whatever a driver raises that is not known to pass is held against the record
@@ -179,7 +179,8 @@ def write_isolating(sink: Sink, records: Sequence[Record]) -> list[Bad]:
         if len(records) == 1:
             return [Bad(records[0].raw, Reason.SINK_REFUSED, sentence(error))]
         middle = len(records) // 2
-        return write_isolating(sink, records[:middle]) + write_isolating(sink, records[middle:])
+        halves = (records[:middle], records[middle:])
+        return [bad for half in halves for bad in write_isolating(sink, registry, half)]
     return []
 
 

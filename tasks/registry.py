@@ -9,7 +9,13 @@ It must give the same writes whenever it is given the same record, for a record 
 step, `@after_write(...)`, is for what must not happen before a record is safe: it runs once the writes of
 the whole batch are, may do I/O, and must bear being repeated.
 
-Both are called with an envelope and its event; one that cannot be is refused as it is registered.
+Both are called with an envelope and its event; one that cannot be is refused as it is registered. What wants
+every record of every channel alike may take all of a batch at once instead, which is several times as fast:
+
+    @whole_batch
+    def records(envelopes: Sequence[Envelope]) -> Iterable[Write]: ...
+
+It knows no event, and must be able to make something of any envelope.
 
 The event is the dataclass of superhero.events that goes by the envelope's event name; for a name that is not
 there it is the payload as it came, a mapping or None.
@@ -19,7 +25,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -36,6 +42,7 @@ _MOST_CHOSEN = 10_000
 
 Pipeline = Callable[[Envelope, Any], Iterable[Write]]
 Step = Callable[[Envelope, Any], None]
+WholeBatch = Callable[[Sequence[Envelope]], Iterable[Write]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -49,14 +56,25 @@ class _Registered(Generic[F]):
         return self.channel in (ANY, envelope.channel) and self.event in (ANY, envelope.event)
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What is to be done about the records of one channel and event."""
+
+    pipelines: Sequence[Pipeline]
+    steps: Sequence[Step]
+    is_checked: bool
+    """Whether there is an event that the payload must fit, or a pipeline that needs it."""
+
+
 class Registry:
     """Pipelines and steps, in the order in which they were registered."""
 
     def __init__(self) -> None:
         self._pipelines: list[_Registered[Pipeline]] = []
+        self._whole_batches: list[WholeBatch] = []
         self._steps: list[_Registered[Step]] = []
         # Which of them want a record of this channel and event; asked for each record.
-        self._chosen: dict[tuple[str, str | None], tuple[list[Pipeline], list[Step]]] = {}
+        self._chosen: dict[tuple[str, str | None], _Chosen] = {}
 
     def pipeline(self, *, channel: str = ANY, event: str = ANY) -> Callable[[F], F]:
         """Register the decorated function for the records of `channel` and `event`."""
@@ -68,6 +86,11 @@ class Registry:
             return function
 
         return register
+
+    def whole_batch(self, function: WholeBatch) -> WholeBatch:
+        """Register a function for all records of every batch, whatever their channel and event."""
+        self._whole_batches.append(function)
+        return function
 
     def after_write(self, *, channel: str = ANY, event: str = ANY) -> Callable[[F], F]:
         """Register the decorated function to run once the records of its batch are safe."""
@@ -86,14 +109,17 @@ class Registry:
         of_steps = {each.channel for each in self._steps}
         return (of_pipelines | of_steps) - {ANY}
 
-    def writes(self, envelope: Envelope) -> list[Write]:
-        """Return what all pipelines make of a record.
+    def writes(self, envelope: Envelope) -> Sequence[Write]:
+        """Return what the pipelines make of a record, but for those that take whole batches.
 
         A payload that does not fit its event comes out as it is; what a pipeline raises, as a BlamedError.
         """
+        chosen = self._for(envelope)
+        if not chosen.is_checked:
+            return ()
         event = event_of(envelope)
         writes: list[Write] = []
-        for pipeline in self._for(envelope)[0]:
+        for pipeline in chosen.pipelines:
             try:
                 writes.extend(pipeline(envelope, event))
             except (
@@ -102,29 +128,37 @@ class Registry:
                 raise BlamedError(pipeline, error) from error
         return writes
 
+    def writes_of_all(self, envelopes: Sequence[Envelope]) -> Iterator[Write]:
+        """Yield what is made of whole batches."""
+        for function in self._whole_batches:
+            yield from function(envelopes)
+
     def has_steps(self, envelope: Envelope) -> bool:
         """Tell whether anything is to be done about a record once it is safe."""
-        return bool(self._for(envelope)[1])
+        return bool(self._for(envelope).steps)
 
     def steps(self, envelope: Envelope) -> Iterator[Callable[[], None]]:
         """Yield what is to be done about a record once it is safe; what it raises is a BlamedError."""
-        for function in self._for(envelope)[1]:
+        for function in self._for(envelope).steps:
             yield partial(_take, function, envelope)
 
     def count(self) -> int:
         """Return how many pipelines there are."""
-        return len(self._pipelines)
+        return len(self._pipelines) + len(self._whole_batches)
 
-    def _for(self, envelope: Envelope) -> tuple[list[Pipeline], list[Step]]:
+    def _for(self, envelope: Envelope) -> _Chosen:
         kind = (envelope.channel, envelope.event)
-        chosen = self._chosen.get(kind)
-        if chosen is None:
-            if len(self._chosen) >= _MOST_CHOSEN:  # somebody makes up names of events
-                self._chosen.clear()
-            chosen = self._chosen[kind] = (
-                [each.function for each in self._pipelines if each.wants(envelope)],
-                [each.function for each in self._steps if each.wants(envelope)],
-            )
+        return self._chosen.get(kind) or self._choose(kind, envelope)
+
+    def _choose(self, kind: tuple[str, str | None], envelope: Envelope) -> _Chosen:
+        if len(self._chosen) >= _MOST_CHOSEN:  # somebody makes up names of events
+            self._chosen.clear()
+        pipelines = [each.function for each in self._pipelines if each.wants(envelope)]
+        chosen = self._chosen[kind] = _Chosen(
+            pipelines,
+            [each.function for each in self._steps if each.wants(envelope)],
+            is_checked=bool(pipelines) or envelope.event in EVENTS,
+        )
         return chosen
 
 
@@ -148,6 +182,7 @@ def event_of(envelope: Envelope) -> Any:
 
 REGISTRY = Registry()
 pipeline = REGISTRY.pipeline
+whole_batch = REGISTRY.whole_batch
 after_write = REGISTRY.after_write
 
 

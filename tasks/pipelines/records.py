@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sinks.base import Append, Write
 from superhero.transport.envelope import Envelope
-from tasks.registry import pipeline
+from tasks.registry import whole_batch
 
 
-@pipeline()
-def records(envelope: Envelope, event: object) -> Iterable[Write]:
-    """Append the record; that is what `superhero verify` counts by."""
-    row = {
-        "record_id": envelope.id,
-        "channel": envelope.channel,
-        "time": envelope.time,
-        "level": envelope.level,
-        "logger": envelope.logger,
-        "event": envelope.event,
-        "message": envelope.message,
-        "payload": envelope.payload,
-    }
-    yield Append("RECORDS", [row])
+@whole_batch
+def records(envelopes: Sequence[Envelope]) -> Iterable[Write]:
+    """Append the records; that is what `superhero verify` counts by."""
+    rows = [
+        {
+            "record_id": record_id,
+            "channel": channel,
+            "time": time,
+            "level": level,
+            "logger": logger,
+            "event": event,
+            "message": message,
+            "payload": payload,
+        }
+        for record_id, channel, time, level, logger, event, message, payload in envelopes
+    ]
+    yield Append("RECORDS", rows)

@@ -44,7 +44,7 @@ def ingest(records: Path, url: str) -> list[str]:
     with records.open(encoding="utf-8") as lines, open_sink(url) as sink:
         for envelopes in _batches(map(json.loads, lines)):
             batch = sort_out(REGISTRY, envelopes)
-            sink.write(writes_of(batch.good))
+            sink.write(writes_of(REGISTRY, batch.good))
             refused |= {bad.raw["id"] for bad in batch.bad if isinstance(bad.raw, dict)}
     return sorted(refused)
 

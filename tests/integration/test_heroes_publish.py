@@ -33,7 +33,7 @@ def ingest(broker_url: str, sink_url: str) -> None:
             (_, envelopes), _, _ = json.loads(message.body)
             batch = sort_out(REGISTRY, envelopes)
             assert not batch.bad
-            sink.write(writes_of(batch.good))
+            sink.write(writes_of(REGISTRY, batch.good))
 
 
 @pytest.mark.rabbitmq

@@ -52,7 +52,9 @@ def test_good_records_keep_their_order(registry: Registry) -> None:
     batch = sort_out(registry, [raw(2), raw(0), raw(1)])
     assert [record.envelope.id for record in batch.good] == ["p:2", "p:0", "p:1"]
     assert batch.bad == []
-    assert writes_of(batch.good) == [Append("RECORDS", [{"record_id": f"p:{n}"}]) for n in (2, 0, 1)]
+    assert writes_of(registry, batch.good) == [
+        Append("RECORDS", [{"record_id": f"p:{n}"}]) for n in (2, 0, 1)
+    ]
 
 
 def test_what_is_no_envelope_is_sorted_out_with_the_reason(registry: Registry) -> None:

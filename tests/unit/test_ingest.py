@@ -16,6 +16,7 @@ from superhero.transport.envelope import Envelope
 from tasks.attempts import delivery_count
 from tasks.batches import Record
 from tasks.ingest import write_isolating
+from tasks.registry import Registry
 from tasks.request import check
 from tasks.watch import RECONNECT_AFTER, REPLACE_AFTER, Look, Stall, Verdict
 
@@ -63,14 +64,14 @@ def records(count: int) -> list[Record]:
 
 def test_a_batch_is_one_write() -> None:
     sink = PickySink(set(), ValueError())
-    assert write_isolating(sink, records(100)) == []
+    assert write_isolating(sink, Registry(), records(100)) == []
     assert sink.calls == 1
 
 
 @pytest.mark.parametrize("error", [TerminalSinkError("no"), ValueError("a driver's own")])
 def test_only_the_culprits_are_refused_and_few_writes_find_them(error: Exception) -> None:
     sink = PickySink({"p:7", "p:60"}, error)
-    bad = write_isolating(sink, records(100))
+    bad = write_isolating(sink, Registry(), records(100))
     assert [each.raw for each in bad] == [{"id": "p:7"}, {"id": "p:60"}]
     assert {each.reason for each in bad} == {Reason.SINK_REFUSED}
     assert sorted(sink.written) == sorted(f"p:{n}" for n in range(100) if n not in (7, 60))
@@ -79,7 +80,7 @@ def test_only_the_culprits_are_refused_and_few_writes_find_them(error: Exception
 
 def test_a_transient_error_decides_about_nobody() -> None:
     with pytest.raises(TransientSinkError):
-        write_isolating(PickySink({"p:1"}, TransientSinkError("full")), records(4))
+        write_isolating(PickySink({"p:1"}, TransientSinkError("full")), Registry(), records(4))
 
 
 @pytest.mark.parametrize(
