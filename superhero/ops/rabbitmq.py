@@ -47,14 +47,18 @@ class PrivateRabbit(Started):
     After `stop` or `kill9`, `start` brings it back with the same name, ports and data.
     """
 
-    def __init__(self, base_dir: Path, config: str = "") -> None:
-        """Make a node that is not started yet; `config` is further lines of its rabbitmq.conf."""
+    def __init__(self, base_dir: Path, config: str = "", *, management: bool = False) -> None:
+        """Make a node that is not started yet; `config` is further lines of its rabbitmq.conf.
+
+        `management` enables its management API, see `management_url`, which makes it start a little later.
+        """
         server = find_server()
         if server is None:
             raise ServiceError("rabbitmq-server is not installed (Debian: apt-get install rabbitmq-server)")
         self._server = server
         self.base_dir = base_dir.resolve()
         self._config = config
+        self._management_port = free_port() if management else None
         self.node = f"superhero-{secrets.token_hex(4)}@localhost"
         self.port = free_port()
         self.distribution_port = free_port()
@@ -69,6 +73,12 @@ class PrivateRabbit(Started):
     def url(self, vhost: str = "/") -> str:
         """Return the AMQP URL of one of its vhosts."""
         return with_vhost(f"amqp://guest:guest@{_LOOPBACK}:{self.port}", vhost)
+
+    @property
+    def management_url(self) -> str:
+        """The URL of its management API, login included; empty where that is not enabled."""
+        port = self._management_port
+        return "" if port is None else f"http://guest:guest@{_LOOPBACK}:{port}"
 
     def start(self) -> None:
         """Start it and wait until it takes connections. Raise ServiceError with the end of its log if not."""
@@ -142,11 +152,12 @@ class PrivateRabbit(Started):
 
     def _write_config(self) -> None:
         self.base_dir.mkdir(parents=True, exist_ok=True)
-        (self.base_dir / "enabled_plugins").write_text("[].\n", encoding="utf-8")
-        (self.base_dir / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = {_LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n{self._config}",
-            encoding="utf-8",
-        )
+        plugins, lines = "", f"listeners.tcp.1 = {_LOOPBACK}:{self.port}\ndisk_free_limit.absolute = 50MB\n"
+        if self._management_port is not None:
+            plugins = "rabbitmq_management"
+            lines += f"management.tcp.ip = {_LOOPBACK}\nmanagement.tcp.port = {self._management_port}\n"
+        (self.base_dir / "enabled_plugins").write_text(f"[{plugins}].\n", encoding="utf-8")
+        (self.base_dir / "rabbitmq.conf").write_text(lines + self._config, encoding="utf-8")
 
     def _start_port_mapper(self) -> None:
         """Run epmd as our child: the one that Erlang would start for itself outlives everybody."""

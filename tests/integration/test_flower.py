@@ -50,6 +50,9 @@ def test_flower_is_told_everything_by_its_environment(tmp_path: Path) -> None:
         "FLOWER_ADDRESS": "127.0.0.1",
         "FLOWER_PERSISTENT": "true",
         "FLOWER_DB": str(tmp_path / "f.db"),
+        "FLOWER_STATE_SAVE_INTERVAL": "60000",
+        "FLOWER_MAX_TASKS": "10000",
+        "FLOWER_TASKS_COLUMNS": "name,args,state,received,runtime,worker",
         "FLOWER_BROKER_API": "http://guest:guest@127.0.0.1:15672/api/",
     }
 

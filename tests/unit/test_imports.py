@@ -68,6 +68,7 @@ RULES = {
     "superhero.__main__": ANYBODY,
     "superhero.commands": ANYBODY,
     "superhero.ops": ANYBODY,
+    "superhero.ops.flower_page": Rule(("superhero.transport",), frozenset({"celery", "flower", "tornado"})),
     "superhero.chaos": ANYBODY,
     "superhero.chaos.database": Rule(("superhero",), frozenset({"sqlalchemy"})),
     "superhero.config": Rule(("superhero.errors",)),
