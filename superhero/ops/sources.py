@@ -37,6 +37,14 @@ class Source:
             if path.is_dir() and path.name.startswith(prefix) and not path.name.startswith(".")
         )
 
+    def has(self, dataset: str) -> bool:
+        """Tell whether there is a file of a dataset; not whether anything is in it."""
+        if self.kind == "json":
+            root = self.root / dataset
+            return any(root.glob("*.jsonl")) or (root / "_compacted" / "manifest.json").exists()
+        folder = f"dataset={dataset}" if self.kind == "parquet" else dataset
+        return any((self.root / folder).rglob("*.parquet"))
+
 
 def source_of(sinks: str) -> Source:
     """Return the first sink among those URLs that can be read here. Raise SettingsError if none can."""

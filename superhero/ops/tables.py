@@ -1,42 +1,30 @@
 """Ask a sink in SQL: a DuckDB in memory, a view for each dataset, and nothing else within its reach.
 
-The views are of the files as they are at that moment; DuckDB reads them when it is asked. A query sees what
-every `write` that returned before it has written, and perhaps part of one that has not: a stream's last line
-without its end is passed over. What else is no row is passed over, too; `superhero verify` finds that.
+A view is made when a query names it, of the files as they are at that moment; DuckDB reads them when it is
+asked. A query sees what every `write` that returned before it has written, and perhaps part of one that has
+not: a stream's last line without its end is passed over. What else is no row is passed over, too;
+`superhero verify` finds that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
 from superhero.errors import ServiceError, SuperheroError
-from superhero.ops.objects import Layout, layout_of
+from superhero.ops import json_views
+from superhero.ops.json_views import text
 from superhero.ops.sources import Source
 
 Rows = Sequence[tuple[Any, ...]]
 
 _FETCHED_AT_A_TIME = 1000
 _TRIES = 3
-_OURS = frozenset({"RECORDS", "ATTACKS", "GAME_META", "GAME_PODIUM", "PLAYERS", "HEROES"})
-# JSON does not say what a text or number is; in our datasets the same name means the same everywhere.
-_TYPES: Mapping[str, str] = {
-    **dict.fromkeys(("record_id", "game_token", "user_token", "enemy_token", "roster", "name"), "VARCHAR"),
-    **dict.fromkeys(("channel", "level", "logger", "event", "message"), "VARCHAR"),
-    **dict.fromkeys(("damage", "damage_delivered", "damage_received", "health", "attack"), "UBIGINT"),
-    **dict.fromkeys(("enemy_health_prior", "enemy_health_post"), "UBIGINT"),
-    **dict.fromkeys(("turn", "rounds", "superhero_id", "rating", "rating_prior"), "INTEGER"),
-    **dict.fromkeys(("intelligence", "strength", "durability", "speed", "power", "combat"), "UTINYINT"),
-    "games": "UBIGINT",
-    "time": "TIMESTAMP",
-    "rank": "UTINYINT",
-    "payload": "JSON",
-}
-_NESTED = ("STRUCT", "MAP", "JSON")
 _AS_JSON = ("payload", "extra")
 
 
@@ -58,19 +46,14 @@ class Tables:
     def __init__(self, duckdb: ModuleType, source: Source) -> None:
         self._duckdb = duckdb
         self._source = source
+        self._scratch = TemporaryDirectory(prefix="superhero-query-")
         self._connection: Any = duckdb.connect()
-        self.names: list[str] = []
-
-    def open(self) -> None:
-        """Make a view per dataset, and close the door to everything else."""
+        self.names = [name for name in source.datasets() if source.has(name)]
+        self._unseen = set(self.names)  # there is no view of them yet
         run = self._connection.execute
         run("SET TimeZone = 'UTC'")
-        run(f"SET allowed_directories = [{_text(str(self._source.root.absolute()))}]")
-        for name in self._source.datasets():
-            relation = self._relation(name)
-            if relation is not None:
-                run(f"CREATE VIEW {_name(name)} AS {self._selected(relation)}")
-                self.names.append(name)
+        reach = (str(source.root.absolute()), self._scratch.name)
+        run(f"SET allowed_directories = [{', '.join(map(text, reach))}]")
         # What a query may read is the sink, and write nothing.
         run("SET enable_external_access = false")
         run("SET lock_configuration = true")
@@ -78,6 +61,7 @@ class Tables:
     def close(self) -> None:
         """Let go of everything."""
         self._connection.close()
+        self._scratch.cleanup()
 
     def ask(self, sql: str, values: Sequence[object] = ()) -> Answer:
         """Return what one SELECT (or DESCRIBE, SHOW, SUMMARIZE, EXPLAIN) answers. Raise QueryError.
@@ -89,7 +73,14 @@ class Tables:
             kinds = self._duckdb.StatementType
             if len(statements) != 1 or statements[0].type not in (kinds.SELECT, kinds.EXPLAIN):
                 raise QueryError("a query is one SELECT; nothing can be changed by it")
-            cursor = self._connection.execute(sql, list(values))
+            self._open(name for name in self.names if name.casefold() in sql.casefold())
+            try:
+                cursor = self._connection.execute(sql, list(values))
+            except self._duckdb.CatalogException:
+                if not self._unseen:
+                    raise
+                self._open(self.names)  # a name may be put together in a query
+                cursor = self._connection.execute(sql, list(values))
             return Answer([column[0] for column in cursor.description], self._rows(cursor))
         except self._duckdb.Error as error:
             raise self._told(error) from error
@@ -109,30 +100,32 @@ class Tables:
         there = f"\nDatasets here: {', '.join(self.names) or 'none'}" if _is_about_names(error) else ""
         return QueryError(f"{error}{there}")
 
+    def _open(self, names: Iterable[str]) -> None:
+        """Make the views that are not there yet; again if files went meanwhile, as by compaction."""
+        for name in self._unseen.intersection(names):
+            for further_tries in reversed(range(_TRIES)):
+                try:
+                    relation = self._relation(name)
+                    if relation is not None:
+                        self._connection.execute(f"CREATE VIEW {_name(name)} AS {self._selected(relation)}")
+                    break
+                except (self._duckdb.IOException, FileNotFoundError) as error:
+                    if not further_tries:
+                        raise QueryError(f"cannot read {self._source.root.absolute()}: {error}") from error
+            self._unseen.discard(name)
+
     def _relation(self, name: str) -> str | None:
         """Return what a dataset is to DuckDB, None where there is nothing of it yet."""
         root = self._source.root.absolute()
         if self._source.kind == "parquet":
-            folder = root / f"dataset={name}"
-            pattern = folder / "**" / "*.parquet"
-            found = any(folder.rglob("*.parquet"))
-            return f"(SELECT * EXCLUDE (dataset) FROM {_parquet(_text(str(pattern)))})" if found else None
+            pattern = text(str(root / f"dataset={name}" / "**" / "*.parquet"))
+            return f"(SELECT * EXCLUDE (dataset) FROM {_parquet(pattern)})"
         if self._source.kind == "delta":
             return _delta(root / name)
-        layout = layout_of(self._source.folder, name)
-        return self._json_lines(layout, _TYPES if name in _OURS else {}) if layout.some else None
+        return json_views.relation(self._fetched, self._source.folder, name, Path(self._scratch.name))
 
-    def _json_lines(self, layout: Layout, types: Mapping[str, str]) -> str:
-        files = ", ".join(_text(str(path)) for path in layout.paths)
-        # ignore_errors: a line whose writer is at work, or died.
-        options = "format = 'newline_delimited', ignore_errors = true"
-        sniffed = self._connection.execute(
-            f"DESCRIBE SELECT * FROM read_json([{files}], {options}, sample_size = -1)"
-        ).fetchall()
-        columns = ", ".join(
-            f"{_text(name)}: {_text(types.get(name) or _scalar(found))}" for name, found, *_ in sniffed
-        )
-        return f"read_json([{files}], {options}, columns = {{{columns}}})"
+    def _fetched(self, sql: str) -> Sequence[Sequence[Any]]:
+        return list(self._connection.execute(sql).fetchall())
 
     def _selected(self, relation: str) -> str:
         """Return a SELECT that gives times and JSON the same types whatever the sink."""
@@ -148,27 +141,13 @@ def open_tables(source: Source) -> Iterator[Tables]:
         import duckdb
     except ModuleNotFoundError as error:
         raise _not_installed(error, "query") from error
-    tables = _opened(duckdb, source)
+    tables = Tables(duckdb, source)
     try:
         if not tables.names:
             raise ServiceError(f"there are no datasets under {source.root.absolute()}")
         yield tables
     finally:
         tables.close()
-
-
-def _opened(duckdb: ModuleType, source: Source) -> Tables:
-    """Open, again if files went while they were looked at, as compaction makes them go."""
-    for further_tries in reversed(range(_TRIES)):
-        tables = Tables(duckdb, source)
-        try:
-            tables.open()
-            return tables
-        except duckdb.Error as error:
-            tables.close()
-            if not further_tries:
-                raise QueryError(f"cannot read {source.root.absolute()}: {error}") from error
-    raise ServiceError(f"cannot read {source.root.absolute()}")
 
 
 def _delta(path: Path) -> str | None:
@@ -178,7 +157,7 @@ def _delta(path: Path) -> str | None:
     except ModuleNotFoundError as error:
         raise _not_installed(error, "delta") from error
     files = DeltaTable(str(path)).file_uris()
-    return _parquet(f"[{', '.join(map(_text, files))}]") if files else None
+    return _parquet(f"[{', '.join(map(text, files))}]") if files else None
 
 
 def _parquet(paths: str) -> str:
@@ -201,20 +180,8 @@ def _selected_column(name: str, found: str) -> str:
     return _name(name)
 
 
-def _scalar(found: str) -> str:
-    """Return the type of a column that was found to be of that one."""
-    if found.startswith(_NESTED) or found.endswith("]"):
-        return "JSON"
-    return "TIMESTAMP" if found == "TIMESTAMP WITH TIME ZONE" else found
-
-
 def _is_about_names(error: Exception) -> bool:
     return "Catalog Error" in str(error)
-
-
-def _text(value: str) -> str:
-    quoted = value.replace("'", "''")
-    return f"'{quoted}'"
 
 
 def _name(value: str) -> str:
