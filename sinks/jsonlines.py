@@ -17,7 +17,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,6 +57,8 @@ class JsonLinesSink(Sink):
         self._max_ledgers = max_ledgers
         self._ledgers: OrderedDict[tuple[str, str], Ledger] = OrderedDict()
         self._seen: set[str] = set()
+        self.rows_added: Counter[str] = Counter()
+        """Dataset -> rows that this object appended to its streams; what stood there is not counted."""
 
     def write(self, writes: Sequence[Write]) -> None:
         """Make every write of the batch safe; rows of one stream are merged into one append.
@@ -94,6 +96,7 @@ class JsonLinesSink(Sink):
                 os.ftruncate(fd, ledger.size_bytes)
                 raise
             ledger.appended(missing, content)
+            self.rows_added[dataset] += len(missing)
 
     def _ledger(self, dataset: str, producer: str) -> Ledger:
         ledger = self._ledgers.pop((dataset, producer), None) or Ledger(producer)

@@ -25,8 +25,17 @@
 | outbox(server) | hash | record id -> committed event, perhaps not logged | every step | once it is safe |
 | counters(server) | hash | producer -> its next sequence number | every step | with its server |
 | attempts(task) | string | how often a task was begun, on a Redis broker | worker | with the task, or a day |
+| pulse_totals() | hash | figures of the account, and the sink it is of | pulses | a day after the last |
+| pulse_attempted() | hash | producer -> the number its next record gets | pulses | with the account |
+| pulse_written() | hash | producer -> the numbers that are written, as spans | workers | with the account |
+| pulse_aside() | hash | producer -> the numbers that went to quarantine | workers | with the account |
+| pulse_producers() | sorted set | producer -> unix time (s) of its latest | pulses | with the account |
+| pulse_processes() | sorted set | process -> unix time (s) of its pulse | pulses | entries after an hour |
+| pulse_process(process) | string | what it said last, as JSON | each process | seconds after its last pulse |
+| pulse_note(noter) | string | number of the latest note of a worker's child | workers | an hour after it |
 
 Users stand in all of these by their public ids; only users() holds tokens. Times are the Redis server's.
+The keys of the pulse share one slot of a cluster, and have the version of their shape in their names.
 "With the game": the clean-up pipeline sets a TTL on `of_game(...)` once the game's files are safe.
 """
 
@@ -150,6 +159,46 @@ def attempts(task_id: str) -> str:
     return f"superhero:attempts:{task_id}"
 
 
+def pulse_totals() -> str:
+    """Hash: figures of the account, and the sink it is of."""
+    return _pulse("totals")
+
+
+def pulse_attempted() -> str:
+    """Hash: producer -> the number its next record gets."""
+    return _pulse("attempted")
+
+
+def pulse_written() -> str:
+    """Hash: producer -> the numbers that are written, as spans (pulse/scripts/prelude.lua)."""
+    return _pulse("written")
+
+
+def pulse_aside() -> str:
+    """Hash: producer -> the numbers that went to quarantine, as spans."""
+    return _pulse("aside")
+
+
+def pulse_producers() -> str:
+    """Sorted set: producer -> unix time in seconds of its latest record."""
+    return _pulse("producers")
+
+
+def pulse_processes() -> str:
+    """Sorted set: process -> unix time in seconds of its latest pulse."""
+    return _pulse("processes")
+
+
+def pulse_process(process: str) -> str:
+    """String: what a process said last, as JSON (pulse/heart.py)."""
+    return _pulse(f"process:{process}")
+
+
+def pulse_note(noter: str) -> str:
+    """String: number of the latest note of a worker's child."""
+    return _pulse(f"note:{noter}")
+
+
 def of_game(game: str, users: Iterable[str]) -> list[str]:
     """Every key that lives and ends with one game of these users (public ids)."""
     return [
@@ -164,3 +213,7 @@ def of_game(game: str, users: Iterable[str]) -> list[str]:
         version(game),
         *(fighter(game, user) for user in users),
     ]
+
+
+def _pulse(name: str) -> str:
+    return f"superhero:{{pulse}}:v1:{name}"

@@ -54,6 +54,7 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
             *(step for step in celerys.Consumer.Blueprint.default_steps if "delayed_delivery" not in step),
             "tasks.consumer:QuarantineStep",
             "tasks.watch:WatchStep",
+            "tasks.pulse:PulseStep",
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

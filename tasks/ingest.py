@@ -22,7 +22,7 @@ from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import INGEST_TASK
 from superhero.transport.topology import EXCHANGE, EXCHANGE_NAME, UNROUTED_QUEUE, channel_queue
-from tasks import attempts, quarantine, resources, shutdown
+from tasks import attempts, pulse, quarantine, resources, shutdown
 from tasks.batches import Bad, Record, list_of, singly, sort_out, task_message, writes_of
 from tasks.blame import BlamedError
 from tasks.registry import REGISTRY, Registry
@@ -54,7 +54,7 @@ def ingest(self: Task, channel: str, envelopes: Sequence[object] | bytes) -> Non
         envelopes = list_of(envelopes)
     try:
         with shutdown.sheltered(), attempts.counted(task_id, headers) as earlier:
-            Delivery(channel, envelopes, task_id, earlier).work()
+            Delivery(channel, envelopes, task_id, earlier, self.request.hostname or "").work()
     except (Interrupted, OutOfPatience, BrokerUnavailable) as stopped:
         log.warning("task %s goes back to its queue: %s", task_id, stopped)
         raise Reject(sentence(stopped), requeue=True) from stopped
@@ -62,12 +62,13 @@ def ingest(self: Task, channel: str, envelopes: Sequence[object] | bytes) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery of one batch; `earlier` deliveries of it did not end."""
+    """One delivery of one batch to a worker; `earlier` deliveries of it did not end."""
 
     channel: str
     envelopes: Sequence[object]
     task_id: str
     earlier: int
+    worker: str = ""
 
     def work(self) -> None:
         """Do all there is to do; what returns may be acknowledged.
@@ -78,7 +79,9 @@ class Delivery:
             self._take_apart()
         elif resources.broker_is_redis() and self.earlier > attempts.GIVE_UP_AFTER:
             error = f"begun {self.earlier} times, and its worker died each time"
-            self._condemn([Bad(raw, Reason.KILLS_WORKERS, error) for raw in self.envelopes])
+            bad = [Bad(raw, Reason.KILLS_WORKERS, error) for raw in self.envelopes]
+            self._condemn(bad)
+            pulse.note(self.worker, [], bad)
         else:
             self._ingest()
 
@@ -92,7 +95,9 @@ class Delivery:
             self._give_back(self.envelopes, error)
             return
         refused_raws = {id(each.raw) for each in refused}
-        self._take_steps([record for record in batch.good if id(record.raw) not in refused_raws])
+        written = [record for record in batch.good if id(record.raw) not in refused_raws]
+        self._take_steps(written)
+        pulse.note(self.worker, written, [*batch.bad, *refused])
 
     def _written(self, records: Sequence[Record]) -> list[Bad]:
         """Write all records and return those that the sink can never hold."""

@@ -17,6 +17,9 @@ from tasks.blame import FAULTS
 
 log = logging.getLogger(__name__)
 
+messages_set_aside = 0
+"""How many messages this process put into quarantine as they were, since it started."""
+
 
 def put(message: RawMessage, channel: str, reason: Reason, error: str) -> None:
     """Put a message into quarantine. Raise BrokerUnavailable when it is not known to be there."""
@@ -52,4 +55,6 @@ def set_aside(
         log.error("could not say why a message of channel %s goes to quarantine: %s", channel, failure)
         message.reject_log_error(log, connection_errors, requeue=resources.broker_is_redis())
     else:
+        global messages_set_aside
+        messages_set_aside += 1
         message.ack_log_error(log, connection_errors)

@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from sinks import open_sink
 from sinks.base import Sink
+from superhero.pulse.notes import Notes
 from superhero.redis_clients import client
 from superhero.transport.confirmed import ConfirmedSender
 
@@ -29,6 +30,11 @@ def redis_client() -> redis.Redis:
 def sender() -> ConfirmedSender:
     """Return this process's own connection for what it sends to the broker itself."""
     return _sender(os.getpid())
+
+
+def notes() -> Notes:
+    """Return what takes this process's notes of its batches."""
+    return _notes(os.getpid())
 
 
 def broker_is_redis() -> bool:
@@ -54,6 +60,11 @@ def _sink(process_id: int) -> Sink:
 @cache
 def _sender(process_id: int) -> ConfirmedSender:
     return ConfirmedSender(current_app.conf.superhero_secret_broker_url)
+
+
+@cache
+def _notes(process_id: int) -> Notes:
+    return Notes(current_app.conf.superhero_secret_redis_url)
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from superhero import roster
+from superhero.commands.pulses import pulse
 from superhero.config import Settings, from_env, without_password
 from superhero.events import CHANNELS
 from superhero.ops.reach import reach
@@ -64,10 +65,15 @@ def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bo
     )
     _allow_connections(config.limits.connections)
     if no_pipeline:
-        asyncio.run(_serve(GameServer(config, restock=stock), config.host))
+        _run(GameServer(config, restock=stock), config, handler=None)
         return
     with _pipeline(settings) as pipeline:
         server = GameServer(config, settle=pipeline.settle, counters=pipeline.counters, restock=stock)
+        _run(server, config, pipeline.handler)
+
+
+def _run(server: GameServer, config: ServerConfig, handler: CeleryHandler | None) -> None:
+    with pulse(config.redis_url, "server", handler, server.id, lambda: server.events_logged):
         asyncio.run(_serve(server, config.host))
 
 
@@ -106,17 +112,17 @@ class _Pipeline:
     """What the server asks the logging transport."""
 
     def __init__(self, handler: CeleryHandler) -> None:
-        self._handler = handler
+        self.handler = handler
         self._dropped = 0
 
     def settle(self) -> Settled:
-        if not self._handler.safe(SETTLE_TIMEOUT_S):
+        if not self.handler.safe(SETTLE_TIMEOUT_S):
             return Settled.WAITING
-        before, self._dropped = self._dropped, self._handler.counters().dropped
+        before, self._dropped = self._dropped, self.handler.counters().dropped
         return Settled.SAFE if self._dropped == before else Settled.DROPPED
 
     def counters(self) -> Mapping[str, Any]:
-        return asdict(self._handler.counters())
+        return asdict(self.handler.counters())
 
 
 async def _serve(server: GameServer, host: str) -> None:

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from superhero.commands.dials import Dials, dials
 from superhero.commands.participants import participants_option
+from superhero.commands.pulses import pulse
 from superhero.config import from_env
 from superhero.events import GameCompleted
 from superhero.generator.faults import Delivery, deliver
@@ -161,7 +162,11 @@ def _outlet(to: str, patience_s: float) -> Iterator[Put]:
     elif to == _PIPELINE:
         settings = from_env()
         handler = CeleryHandler(broker_url=settings.broker_url, spool_dir=settings.spool_dir)
-        with closing(handler), pipeline(handler, handler, patience_s) as put:
+        with (
+            pulse(settings.redis_url, "simulate", handler),
+            closing(handler),
+            pipeline(handler, handler, patience_s) as put,
+        ):
             yield put
     else:
         with _file(Path(to)) as file, lines(file) as put:

@@ -115,6 +115,11 @@ class GameServer:
             await asyncio.wait({outbox})
             await _cancel(lobbies)
 
+    @property
+    def events_logged(self) -> Mapping[str, int]:
+        """How often this server logged each event, by name."""
+        return self._referee.counts
+
     def stop(self) -> None:
         """Let `run` come to its end."""
         self._stopping.set()

@@ -174,6 +174,14 @@ class CeleryHandler(logging.Handler):
             return Counters(emitted=failures, dropped=failures)
         return outlet.counters(cut=self._capture.cut, failures=failures)
 
+    def numbers(self) -> dict[str, int]:
+        """Return how far the producers of this process have come: the number after each one's latest record.
+
+        Of ids that records brought themselves, the latest of each channel counts.
+        """
+        outlet = self._outlet
+        return {} if outlet is None else outlet.numbers()
+
     def _open_outlet(self) -> Outlet | None:
         """Return the outlet, made if need be; None to whoever interrupted this thread amid the making."""
         with self._start_lock:

@@ -41,6 +41,7 @@ class Intake:
         # 64 random bits: a process that starts anew never repeats a record id.
         self._process = token_hex(8)
         self._producers: dict[str, _Producer] = {}
+        self._brought: dict[str, str] = {}
         self._lock = buffer.put_lock
         self._inside = False
         self._set_aside: deque[Captured] = deque()
@@ -64,6 +65,7 @@ class Intake:
                         producer.next_number = number + 1
                         encoded = with_number(producer.before_number, number, fields)
                     else:
+                        self._brought[channel] = record_id
                         encoded = with_id(record_id, fields)
                     self.emitted += 1
                     if not self._buffer.put(encoded):
@@ -75,6 +77,14 @@ class Intake:
                     captured = self._set_aside.popleft()
             finally:
                 self._inside = False
+
+    def numbers(self) -> dict[str, int]:
+        """Return, by producer, the number after its latest, of ids that were brought, too."""
+        brought = (record_id.rpartition(":") for record_id in list(self._brought.values()))
+        numbers = {name: int(number) + 1 for name, _, number in brought}
+        for channel, producer in list(self._producers.items()):
+            numbers[f"{self._process}-{channel}"] = producer.next_number
+        return numbers
 
     def put_set_aside(self) -> None:
         """Put what was set aside too late. The publisher's thread calls it between two rounds."""

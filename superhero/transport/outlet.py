@@ -63,6 +63,8 @@ class Outlet:
         self._tell_at = 0.0
         self.put = self._intake.put
         """Number a record and keep it, see `Intake.put`."""
+        self.numbers = self._intake.numbers
+        """Say how far each producer has come, see `Intake.numbers`."""
 
     def start(self) -> None:
         """Start the threads."""

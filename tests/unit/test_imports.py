@@ -57,6 +57,7 @@ NOT_THE_SIMULATORS = (
     "superhero.config",
     "superhero.chaos",
     "superhero.ops",
+    "superhero.pulse",
     "superhero.transport",
     "superhero.testing",
 )
@@ -88,11 +89,15 @@ RULES = {
         ("superhero.transport", "superhero.errors"),
         frozenset({"amqp", "celery", "kombu", "orjson", "redis", "vine"}),
     ),
+    "superhero.pulse": Rule(
+        ("superhero.pulse", "superhero.keys", "superhero.errors", "superhero.redis_clients"),
+        frozenset({"redis"}),
+    ),
     "superhero.testing": Rule(("superhero.transport", "superhero.errors"), frozenset({"kombu"})),
     "tasks": Rule(
         (
             *("tasks", "sinks", "superhero.errors", "superhero.events", "superhero.keys"),
-            *("superhero.redis_clients", "superhero.transport"),
+            *("superhero.pulse", "superhero.redis_clients", "superhero.transport"),
         ),
         frozenset({"amqp", "billiard", "celery", "kombu", "orjson", "redis", "vine"}),
     ),

@@ -33,7 +33,15 @@ def functions() -> dict[str, Callable[..., str]]:
 
 def example(function: Callable[..., str]) -> str:
     """Return a key for arguments that look like what they stand for."""
-    values = {"size": 2, "game": "G", "user": "U", "server": "S", "task_id": "T"}
+    values = {
+        "size": 2,
+        "game": "G",
+        "user": "U",
+        "server": "S",
+        "task_id": "T",
+        "process": "P",
+        "noter": "N",
+    }
     return function(*(values[name] for name in inspect.signature(function).parameters))
 
 
