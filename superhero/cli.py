@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Entry] = {
         "play": "Let bots play games on a server.",
         "simulate": "Play games without sockets, as fast as it goes.",
         "heroes": "Load heroes from a file or pull them from Super Hero API.",
+        "top": "Show the running pipeline: rates, queues, workers, lag, verdict.",
         "verify": "Tell from a sink what was lost or doubled; exit status 0 when nothing was.",
         "compact": "Merge the many small files of JSON Lines, while all goes on.",
         "query": "Ask the datasets in SQL: table, CSV or JSON out.",

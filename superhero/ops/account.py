@@ -117,7 +117,7 @@ def read_account(client: redis.Redis) -> Account:
             games_open=games_open,
         )
     except redis.RedisError as error:
-        raise StoreError(f"Redis tells nothing of the pipeline: {error}") from error
+        raise StoreError(f"Redis does not answer: {error}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"Redis holds a pulse that nobody of ours wrote: {error!r:.200}") from error
 

@@ -25,7 +25,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from superhero.config import Settings
+from superhero.config import Settings, without_password
+from superhero.errors import StoreError
 from superhero.events import CHANNELS
 from superhero.ops.account import Account, read_account
 from superhero.ops.lag import percentile_ms
@@ -68,11 +69,15 @@ class Vitals:
         self._past: deque[tuple[float, Mapping[str, int]]] = deque()
 
     def look(self) -> dict[str, Any]:
-        """Return how things stand. Raise StoreError when Redis does not answer.
+        """Return how things stand. Raise StoreError when Redis (REDIS_URL) does not answer.
 
         A broker that does not is part of the picture. Takes some milliseconds, with a service away seconds.
         """
-        account = read_account(self._redis)
+        try:
+            account = read_account(self._redis)
+        except StoreError as error:
+            where = without_password(self._settings.redis_url)
+            raise StoreError(f"no pulse is to be had at {where} (REDIS_URL): {error}") from error
         depths = self._depths(account)
         now, totals = self._clock(), {**account.totals, "in": account.records_in, "out": account.records_out}
         self._past.append((now, totals))

@@ -1,0 +1,71 @@
+"""Say in a sentence each what is wrong with a pipeline, from its vitals, the worst first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+OLD_S = 60.0
+"""Seconds after which a record that a producer still holds is worth a word."""
+
+
+class Weight(Enum):
+    """How bad it is: a promise is broken, somebody must do something, or it is only worth knowing."""
+
+    BROKEN = "broken"
+    TROUBLE = "trouble"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be, and what to do."""
+
+    weight: Weight
+    text: str
+
+
+def assess(vitals: Mapping[str, Any]) -> list[Finding]:
+    """Return what is wrong; nothing when all is well."""
+    records, queues, broker = vitals["records"], vitals["queues"], vitals["broker"]
+    idle = [queue["channel"] for queue in queues if queue["depth"] and not queue["consumers"]]
+    spool, quarantine = vitals["spool"], vitals["quarantine"]
+    said = [
+        (Weight.BROKEN, records["lost"], f"{records['lost']:,} records are lost: superhero verify"),
+        (
+            Weight.BROKEN,
+            records["duplicated"],
+            f"{records['duplicated']:,} rows stand twice: superhero verify",
+        ),
+        (Weight.TROUBLE, not broker["reachable"], "the broker does not answer: superhero doctor"),
+        (Weight.TROUBLE, broker["blocked"], "the broker takes nothing: its memory or disk is full"),
+        (
+            Weight.TROUBLE,
+            idle,
+            f"messages wait and nobody consumes {', '.join(idle)}: start workers, or name it in CHANNELS",
+        ),
+        (
+            Weight.TROUBLE,
+            spool["oldest_s"] > OLD_S,
+            f"{spool['records']:,} records wait at their producers, for up to {spool['oldest_s']:.0f} s",
+        ),
+        (
+            Weight.TROUBLE,
+            quarantine,
+            f"{quarantine:,} messages in quarantine: superhero quarantine list",
+        ),
+        (
+            Weight.NOTE,
+            broker["reachable"] and not vitals["workers"],
+            "no worker has a pulse: celery -A tasks worker",
+        ),
+    ]
+    return [Finding(weight, text) for weight, wrong, text in said if wrong]
+
+
+def is_broken(vitals: Mapping[str, Any]) -> bool:
+    """Tell whether a promise is broken, or nobody can tell as the broker is away."""
+    broken = any(finding.weight is Weight.BROKEN for finding in assess(vitals))
+    return broken or not vitals["broker"]["reachable"]
