@@ -14,8 +14,9 @@ from rich.console import Console
 
 from benchmarks.figures import Figures
 from benchmarks.publish import draw, fill_in, write_json
-from benchmarks.report import machine, print_figures, print_targets
+from benchmarks.report import print_figures, print_targets
 from benchmarks.stage import Stage, open_stage
+from superhero.reports.machine import machine
 
 SUITES = (
     "log_call",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
+
+from superhero.reports.plot import Plot
+
+__all__ = ["Cell", "Figures", "Plot", "Spread", "Table", "Target", "percentile"]
 
 Cell = str | int | float | None
 
@@ -18,22 +22,6 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A picture; `kind` is "bars" (one value per label), or "lines" (points of x and y per label).
-
-    `log` says whether the axis of values is logarithmic; `series` maps a label to its value or points.
-    """
-
-    name: str
-    title: str
-    kind: str
-    axis: str
-    series: Mapping[str, float | Sequence[tuple[float, float]]]
-    log: bool = False
-    x_axis: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from benchmarks.figures import Figures, Table
 from benchmarks.report import markdown
 from benchmarks.stage import peers_python
 from superhero.errors import ServiceError
+from superhero.ops.processes import project_root
 
 _PLACE = re.compile(r"(<!-- figures: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -56,5 +57,5 @@ def draw(results: Path, folder: Path) -> None:
     python = peers_python()
     if python is None:
         raise ServiceError("pictures need matplotlib, which `make bench` installs beside the peers")
-    program = Path(__file__).with_name("pictures.py")
-    subprocess.run([str(python), str(program), str(results), str(folder)], check=True)
+    argv = [str(python), "-m", "benchmarks.pictures", str(results.resolve()), str(folder.resolve())]
+    subprocess.run(argv, cwd=project_root(), check=True)

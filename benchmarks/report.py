@@ -1,9 +1,7 @@
-"""Show figures: tables on the terminal, tables in Markdown, and what machine they are of."""
+"""Show figures: tables on the terminal, tables in Markdown."""
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -51,13 +49,3 @@ def markdown(table: Table) -> str:
         *("| " + " | ".join(map(shown, row)) + " |" for row in table.rows),
     ]
     return "\n".join([*lines, *(f"\n{note}" for note in table.notes)])
-
-
-def machine() -> dict[str, object]:
-    """Return what the figures were measured on."""
-    return {
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "load_before": round(os.getloadavg()[0], 2),
-    }

@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, Entry] = {
     name: Entry(f"superhero.commands.{name}", text)
     for name, text in {
         "demo": "Run the whole pipeline once and show that nothing was lost or doubled.",
-        "experiment": "Run one of the three published trials and print its table.",
+        "experiment": "Run the published trials, or brokers side by side, each with a report.",
         "chaos": "Break the pipeline in every way it must bear, and count what came of it.",
         "serve": "Run the simulator's WebSocket server.",
         "play": "Let bots play games on a server.",

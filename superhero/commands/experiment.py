@@ -1,13 +1,12 @@
-"""`superhero experiment`: the three published trials, each ending in a line that says what was lost."""
+"""`superhero experiment`: the three published trials, each ending in a table and a report."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -16,61 +15,91 @@ from rich.table import Table
 from superhero.config import explicit_services, from_env
 from superhero.ops.depths import sparkline
 from superhero.ops.trials import NAMES, Outcome, Size, run_trial
+from superhero.reports.files import write
+from superhero.reports.trials import as_dict, trials_report
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _WORKERS = {"single-worker": 1}
 _SEVERAL_WORKERS = 4
+_STATUS = "Exit status 0 only when nothing was lost, doubled or put into quarantine, 1 otherwise."
+_TRIALS = {
+    "single-worker": "One worker ingests while bots play.",
+    "many-workers": "Several workers share the work; none may write a game twice.",
+    "dead-workers": "Every worker is killed while bots play, and back afterwards; "
+    "then once more on a broker that never saw a worker.",
+    "all": "The three of them.",
+}
 
 
-@click.command(
+def folder_option(command: F) -> F:
+    """Add the option that says where a trial's data, logs and report go."""
+    return click.option(
+        "--folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where data, logs and the report go. [default: var/trials/<time>]",
+    )(command)
+
+
+def a_folder() -> Path:
+    """Return where they go by default: a new folder at every call."""
+    return Path("var/trials") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+@click.group(
     epilog="\b\nExamples:\n  superhero experiment single-worker\n"
     "  superhero experiment many-workers --workers 4 --players 20 --games 50\n"
-    "  superhero experiment dead-workers --json > trial.json\n  superhero experiment all"
+    "  superhero experiment dead-workers --json > trial.json\n  superhero experiment all\n"
+    "  superhero experiment brokers --records 5000"
 )
-@click.argument("name", type=click.Choice((*NAMES, "all")))
-@click.option("--players", default=10, show_default=True, type=click.IntRange(2, 2000), help="Bots.")
-@click.option("--games", default=10, show_default=True, type=click.IntRange(1), help="Games each bot plays.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 64),
-    help="Worker processes. [default: 1 for single-worker, 4 for the others]",
-)
-@click.option("--seed", default=7, show_default=True, type=int, help="What the bots' choices come from.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where data and logs go. [default: var/trials/<time>]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
-def command(
-    name: str, players: int, games: int, workers: int | None, seed: int, folder: Path | None, as_json: bool
-) -> None:
+def command() -> None:
     """Run a trial with real processes on a broker that knows nothing yet, and count what came out.
 
-    \b
-    single-worker  one worker
-    many-workers   several workers share the work; none may write a game twice
-    dead-workers   every worker is killed while bots play, and back afterwards;
-                   then once more on a broker that never saw a worker
-    all            the three of them
-
-    Exit status 0 only when nothing was lost, doubled or put into quarantine, 1 otherwise.
+    Each writes report.html beside its data, one file that needs nothing else, with report.json and the plots.
     """
-    settings, console = from_env(), Console(stderr=True)
-    folder = folder or Path("var/trials") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    outcomes: list[Outcome] = []
-    with console.status("") as status:
-        for each in NAMES if name == "all" else (name,):
-            size = Size(players, games, workers or _WORKERS.get(each, _SEVERAL_WORKERS), seed)
-            outcomes += run_trial(each, size, settings, folder, explicit_services(), status.update)
-    if as_json:
-        click.echo(json.dumps([_as_dict(outcome) for outcome in outcomes], indent=2))
-    else:
-        _print(outcomes, Console(), folder)
-    raise SystemExit(0 if all(outcome.clean for outcome in outcomes) else 1)
 
 
-def _as_dict(outcome: Outcome) -> dict[str, Any]:
-    return {**asdict(outcome), "folder": str(outcome.folder), "clean": outcome.clean}
+def _trial(name: str, told: str) -> click.Command:
+    """Return the command that runs one of the published trials, or all of them."""
+
+    @click.command(name, help=f"{told}\n\n{_STATUS}", short_help=told)
+    @click.option("--players", default=10, show_default=True, type=click.IntRange(2, 2000), help="Bots.")
+    @click.option(
+        "--games", default=10, show_default=True, type=click.IntRange(1), help="Games each bot plays."
+    )
+    @click.option(
+        "--workers",
+        type=click.IntRange(1, 64),
+        help="Worker processes. [default: 1 for single-worker, 4 for the others]",
+    )
+    @click.option("--seed", default=7, show_default=True, type=int, help="What the bots' choices come from.")
+    @folder_option
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
+    def trial(
+        players: int, games: int, workers: int | None, seed: int, folder: Path | None, as_json: bool
+    ) -> None:
+        settings, folder = from_env(), folder or a_folder()
+        outcomes: list[Outcome] = []
+        with Console(stderr=True).status("") as status:
+            for each in NAMES if name == "all" else (name,):
+                size = Size(players, games, workers or _WORKERS.get(each, _SEVERAL_WORKERS), seed)
+                outcomes += run_trial(each, size, settings, folder, explicit_services(), status.update)
+        shape = f"--players {players} --games {games} --seed {seed}" + (
+            f" --workers {workers}" if workers else ""
+        )
+        report = write(trials_report(outcomes, f"superhero experiment {name} {shape}"), folder)
+        if as_json:
+            click.echo(json.dumps([as_dict(outcome) for outcome in outcomes], indent=2))
+        else:
+            _print(outcomes, Console(), folder)
+            click.echo(f"Report: {report.resolve()}")
+        raise SystemExit(0 if all(outcome.clean for outcome in outcomes) else 1)
+
+    return trial
+
+
+for _name, _told in _TRIALS.items():
+    command.add_command(_trial(_name, _told))
 
 
 def _print(outcomes: list[Outcome], console: Console, folder: Path) -> None:
@@ -86,7 +115,7 @@ def _print(outcomes: list[Outcome], console: Console, folder: Path) -> None:
 
 
 def _depths(outcome: Outcome) -> list[int]:
-    return [depth for _, depth in outcome.depths]
+    return [depth for _, depth in outcome.seen.depths]
 
 
 def bad(count: int) -> str:

@@ -49,7 +49,8 @@ class PipelineRun:
     def __init__(self, services: Services, folder: Path) -> None:
         self.output_dir = (folder / "data").resolve()
         self.log_dir = (folder / "logs").resolve()
-        self._rows = LineCount(self.output_dir / "superhero" / "RECORDS", "*.jsonl")
+        self.records_dir = self.output_dir / "superhero" / "RECORDS"
+        self._rows = LineCount(self.records_dir, "*.jsonl")
         self._services = services
         self._processes = Processes()
         self._workers: list[Process] = []
@@ -80,6 +81,11 @@ class PipelineRun:
         """Start bots that play `games` games each; see `played`."""
         shape = ("--players", str(players), "--games", str(games), "--seed", str(seed))
         return self._start("bots", superhero_argv("play", *shape, "--url", f"ws://{self._url}", "--json"))
+
+    @property
+    def health_url(self) -> str:
+        """Where the server tells how it is."""
+        return f"http://{self._url}/healthz"
 
     def emitted(self) -> int:
         """Return how many records the server logged so far."""
@@ -149,7 +155,7 @@ class PipelineRun:
     def _transport(self) -> dict[str, Any]:
         with httpx.Client(timeout=5.0, trust_env=False) as http:
             try:
-                answer = http.get(f"http://{self._url}/healthz").raise_for_status().json()
+                answer = http.get(self.health_url).raise_for_status().json()
             except httpx.HTTPError as error:
                 raise ServiceError(f"the server at {self._url} does not answer /healthz: {error}") from error
         transport: dict[str, Any] = answer["transport"]

@@ -16,12 +16,12 @@ from time import monotonic
 
 from superhero.config import Settings
 from superhero.errors import ServiceError
-from superhero.events import CHANNELS
-from superhero.ops.depths import DepthCurve, dead_letters
+from superhero.ops.depths import dead_letters
 from superhero.ops.processes import Process
 from superhero.ops.run import PipelineRun, Played, played
 from superhero.ops.services import Services, open_services
 from superhero.ops.tally import Tally, tally
+from superhero.ops.timeline import Seen, Timeline
 from superhero.ops.waiting import wait_until
 
 _PLAY_TIMEOUT_S = 3600.0
@@ -46,7 +46,8 @@ class Outcome:
     """How a trial came out.
 
     seconds       from the first game to the last record written
-    depths        (seconds since the start, messages waiting on the broker)
+    workers       how many were started at a time
+    seen          the run over time
     dead_letters  messages in quarantine at the end
     notes         which broker and state were used, and what they do not promise
     """
@@ -55,7 +56,8 @@ class Outcome:
     tally: Tally
     played: Played
     seconds: float
-    depths: list[tuple[float, int]]
+    workers: int
+    seen: Seen
     dead_letters: int
     notes: list[str]
     folder: Path
@@ -96,41 +98,56 @@ def run_trial(
     for number, trial in enumerate(_TRIALS[name], start=1):
         place = folder / f"{name}-{number}"
         with open_services(settings, workdir=place / "services", explicit=explicit, fresh=True) as services:
-            outcomes.append(_run(trial, size, services, place, say))
+            outcomes.append(_run(trial, size, services, place, settings.rabbitmq_management_url, say))
     return outcomes
 
 
-def _run(trial: _Trial, size: Size, services: Services, folder: Path, say: Say) -> Outcome:
-    with PipelineRun(services, folder) as run, DepthCurve(services.broker_url, CHANNELS) as curve:
+def _run(
+    trial: _Trial, size: Size, services: Services, folder: Path, management_url: str, say: Say
+) -> Outcome:
+    with PipelineRun(services, folder) as run:
         say(f"{trial.name}: starting")
         run.start_server()
+        timeline = Timeline(run, services.broker_url, management_url)
         if trial.workers_before:
             run.start_workers(size.workers, concurrency=1)
-        began = monotonic()
-        say(f"{trial.name}: bots fight")
-        bots = run.start_bots(size.players, size.games, size.seed)
-        if trial.workers_killed:
-            _kill_workers_at_work(run, bots)
-        report = played(bots, _PLAY_TIMEOUT_S)
-        run.wait_until_published()
-        if trial.workers_after:
-            run.start_workers(size.workers, concurrency=1)
-        say(f"{trial.name}: ingesting")
-        run.wait_until_written()
-        seconds, emitted = monotonic() - began, run.emitted()
-        # What was delivered twice must have its chance to be written twice.
-        wait_until(lambda: curve.samples[-1:] and curve.samples[-1][1] == 0, _DRAIN_TIMEOUT_S)
-        run.stop()
+        with timeline:
+            began = monotonic()
+            report = _play(trial, size, run, timeline, say)
+            say(f"{trial.name}: ingesting")
+            run.wait_until_written()
+            seconds, emitted = monotonic() - began, run.emitted()
+            # What was delivered twice must have its chance to be written twice.
+            wait_until(lambda: timeline.drained, _DRAIN_TIMEOUT_S)
+            run.stop()  # while it is listened to: workers tell the last of what they did
         return Outcome(
             trial=trial.name,
             tally=tally(run.output_dir, report.game_tokens, emitted),
             played=report,
             seconds=round(seconds, 2),
-            depths=curve.samples,
+            workers=size.workers,
+            seen=timeline.seen(),
             dead_letters=dead_letters(services.broker_url),
             notes=services.notes,
             folder=folder,
         )
+
+
+def _play(trial: _Trial, size: Size, run: PipelineRun, timeline: Timeline, say: Say) -> Played:
+    """Let the bots play, and kill and start workers meanwhile."""
+    workers = f"{size.workers} worker{'s' if size.workers > 1 else ''}"
+    say(f"{trial.name}: bots fight")
+    bots = run.start_bots(size.players, size.games, size.seed)
+    if trial.workers_killed:
+        _kill_workers_at_work(run, bots)
+        timeline.mark(f"{workers} killed")
+    report = played(bots, _PLAY_TIMEOUT_S)
+    run.wait_until_published()
+    timeline.mark("bots done")
+    if trial.workers_after:
+        timeline.mark(f"{workers} {'come back' if trial.workers_killed else 'come'}")
+        run.start_workers(size.workers, concurrency=1)
+    return report
 
 
 def _kill_workers_at_work(run: PipelineRun, bots: Process) -> None:

@@ -72,4 +72,14 @@ def test_dead_workers_lose_nothing_be_they_killed_or_never_born(
     for outcome in (killed, none_before):
         assert outcome["clean"]
         assert outcome["tally"]["games_completed"] == outcome["tally"]["games_ingested"] > 0
-    assert max(depth for _, depth in none_before["depths"]) > 0, "the broker kept what no worker took"
+        written = outcome["tally"]["records_written"]
+        assert written <= outcome["seen"]["curves"]["delivered"][-1][1], "what was written was delivered"
+    assert sum(none_before["seen"]["shares"].values()) == none_before["tally"]["records_written"]
+    assert [what for _, what in killed["seen"]["marks"]] == [
+        "2 workers killed",
+        "bots done",
+        "2 workers come back",
+    ]
+    assert max(depth for _, depth in none_before["seen"]["depths"]) > 0, "the broker kept what no worker took"
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "0 lost, 0 doubled" in page and "2 workers killed" in page

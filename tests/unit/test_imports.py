@@ -58,6 +58,7 @@ NOT_THE_SIMULATORS = (
     "superhero.chaos",
     "superhero.ops",
     "superhero.pulse",
+    "superhero.reports",
     "superhero.transport",
     "superhero.testing",
 )
@@ -71,6 +72,7 @@ RULES = {
     "superhero.ops": ANYBODY,
     "superhero.ops.flower_page": Rule(("superhero.transport",), frozenset({"celery", "flower", "tornado"})),
     "superhero.chaos": ANYBODY,
+    "superhero.reports": Rule(("superhero.ops", "superhero.reports"), frozenset({"matplotlib"})),
     "superhero.chaos.database": Rule(("superhero",), frozenset({"sqlalchemy"})),
     "superhero.config": Rule(("superhero.errors",)),
     "superhero.errors": Rule(),

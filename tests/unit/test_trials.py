@@ -1,10 +1,14 @@
-"""When a trial counts as clean, and how its table looks."""
+"""When a trial counts as clean, how its table looks, and that its report needs nothing but itself."""
 
 from __future__ import annotations
 
 import io
+import json
+import sys
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
@@ -12,7 +16,10 @@ from rich.console import Console
 from superhero.commands.experiment import _print
 from superhero.ops.run import Played
 from superhero.ops.tally import Tally
+from superhero.ops.timeline import Seen, rates
 from superhero.ops.trials import Outcome
+from superhero.reports import files
+from superhero.reports.trials import SCHEMA, trials_report
 
 OUTCOME = Outcome(
     trial="one worker",
@@ -29,7 +36,19 @@ OUTCOME = Outcome(
     ),
     played=Played(35, 0, 1.0, 2100.0, []),
     seconds=1.9,
-    depths=[(0.0, 0), (0.25, 107), (0.5, 3)],
+    workers=1,
+    seen=Seen(
+        depths=[(0.0, 0), (0.25, 107), (0.5, 3)],
+        curves={
+            "logged": [(0.1, 20), (0.5, 394)],
+            "published": [(0.1, 10), (0.5, 394)],
+            "delivered": [(0.0, 0), (0.2, 200), (0.6, 394)],
+            "acknowledged": [(0.0, 0), (0.3, 200), (0.7, 394)],
+            "written": [(0.4, 200), (0.8, 394)],
+        },
+        marks=[(0.3, "1 worker killed")],
+        shares={"worker1": 394},
+    ),
     dead_letters=0,
     notes=["Broker: one for this run."],
     folder=Path("run"),
@@ -62,3 +81,68 @@ def test_the_table_of_all_trials_fits_a_terminal_of_80_characters() -> None:
     text = _table([replace(OUTCOME, trial=name) for name in names])
     assert "records duplicated" in text and "depth over time" in text
     assert "…" not in text
+
+
+class _Asked(HTMLParser):
+    """What a page would fetch, and the text and elements in it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.elements: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.fetched += [f"{tag} {name}" for name, _ in attrs if name in {"src", "srcset", "data", "poster"}]
+        self.fetched += [tag] if tag in {"link", "script", "iframe", "object", "embed", "base"} else []
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_report_is_one_page_that_fetches_nothing_and_shows_verdict_and_curve() -> None:
+    page = trials_report([OUTCOME], "superhero experiment single-worker").page
+    asked = _Asked(page)
+    assert asked.fetched == []
+    assert "url(" not in page and "@import" not in page
+    assert "394 records: 0 lost, 0 doubled" in asked.text
+    assert "1 worker killed" in asked.text, "the curve is marked where workers died"
+    assert asked.elements.count("svg") == 3 and "polyline" in asked.elements
+
+
+def test_a_report_of_a_trial_that_lost_says_so_and_what_comes_from_outside_is_no_markup() -> None:
+    outcome = replace(
+        OUTCOME, tally=replace(OUTCOME.tally, records_lost=2), notes=["<script>alert(1)</script>"]
+    )
+    report = trials_report([outcome], "superhero experiment single-worker")
+    assert 'class="verdict bad"' in report.page and "2 lost" in report.page
+    assert "<script>" not in report.page
+    assert report.facts["clean"] is False
+
+
+def test_a_report_s_folder_holds_the_page_the_facts_and_every_plot_as_svg_and_png(tmp_path: Path) -> None:
+    report = trials_report([OUTCOME], "superhero experiment single-worker")
+    page = files.write(report, tmp_path)
+    assert page.read_text(encoding="utf-8") == report.page
+    facts = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert facts["schema"] == SCHEMA
+    assert facts["outcomes"][0]["tally"]["records_written"] == 394
+    for plot in report.plots:
+        drawn = ElementTree.parse(tmp_path / "plots" / f"{plot.name}.svg").getroot()
+        assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+        assert (tmp_path / "plots" / f"{plot.name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_without_matplotlib_a_report_still_has_its_page_and_its_svg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    files.write(trials_report([OUTCOME], "superhero experiment single-worker"), tmp_path)
+    assert (tmp_path / "report.html").is_file()
+    assert {path.suffix for path in (tmp_path / "plots").iterdir()} == {".svg"}
+
+
+def test_rates_are_what_a_running_total_gains_per_second() -> None:
+    assert rates([(0.1, 10), (0.5, 30), (1.2, 90)], 1.2, 1.0) == [(1.0, 30.0), (2.0, 60.0)]
