@@ -20,15 +20,21 @@ from superhero.cli import main
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def compose() -> dict[str, Any]:
-    """Return docker-compose.yml as it is written, merges done and variables not."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+def compose(file: str = "docker-compose.yml") -> dict[str, Any]:
+    """Return a compose file as it is written, merges done and variables not."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
     return loaded
 
 
-def env_example() -> dict[str, str]:
-    """Return the variables of .env.example."""
-    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+def manifests() -> dict[str, list[dict[str, Any]]]:
+    """Return what stands in each file of deploy/kubernetes."""
+    files = sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+    return {file.name: list(yaml.safe_load_all(file.read_text(encoding="utf-8"))) for file in files}
+
+
+def env_example(file: str = ".env.example") -> dict[str, str]:
+    """Return the variables of .env.example, or of another such file."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: value for name, _, value in pairs}
 

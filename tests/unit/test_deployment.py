@@ -117,13 +117,16 @@ def test_the_settings_that_a_service_is_given_can_be_used(name: str) -> None:
     from_env({**environ, "FLOWER_BASIC_AUTH": "me:secret"})
 
 
-def test_the_compose_file_asks_for_what_env_example_has_and_for_nothing_else() -> None:
-    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+def test_the_compose_files_ask_for_what_env_example_has_and_for_nothing_else() -> None:
+    files = ("docker-compose.yml", "deploy/cluster.yml")
+    text = "".join((ROOT / file).read_text(encoding="utf-8") for file in files)
     assert {name for name, _ in interpolated(text)} == set(env_example())
 
 
 def test_no_password_is_written_down() -> None:
-    secrets = {"RABBITMQ_PASSWORD", "REDIS_PASSWORD", "SERVER_SECRET", "FLOWER_BASIC_AUTH"}
+    secrets = {
+        *("RABBITMQ_PASSWORD", "REDIS_PASSWORD", "SERVER_SECRET", "FLOWER_BASIC_AUTH", "CLUSTER_COOKIE")
+    }
     assert {name for name, value in env_example().items() if not value} >= secrets
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert all(default is None for name, default in interpolated(text) if name in secrets)
@@ -258,14 +261,19 @@ def test_continuous_integration_runs_targets_that_exist() -> None:
     assert wanted <= targets
 
 
-def test_docker_compose_takes_the_file() -> None:
+@pytest.mark.parametrize(
+    "files", [["docker-compose.yml"], ["docker-compose.yml", "deploy/cluster.yml"], ["deploy/host.yml"]]
+)
+def test_docker_compose_takes_the_files(files: list[str]) -> None:
     try:
         probe = subprocess.run(["docker", "compose", "version"], capture_output=True, text=True, timeout=30)
     except FileNotFoundError:
         pytest.skip("docker is not installed; nothing but this test needs it")
     if probe.returncode:
         pytest.skip("docker has no compose plugin; nothing but this test needs it")
-    environ = {**os.environ, **{name: value or "me:secret" for name, value in env_example().items()}}
-    argv = ["docker", "compose", "--file", str(ROOT / "docker-compose.yml"), "config", "--quiet"]
+    variables = {**env_example(), **env_example("deploy/host.env.example")}
+    environ = {**os.environ, **{name: value or "me:secret" for name, value in variables.items()}}
+    given = [word for file in files for word in ("--file", str(ROOT / file))]
+    argv = ["docker", "compose", *given, "config", "--quiet"]
     done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
