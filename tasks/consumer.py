@@ -7,6 +7,7 @@ broker drops them, and is taken down by the rest.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,8 @@ from tasks.start import NameTaken
 RECONNECT_FIRST_S = 0.2
 RECONNECT_STEP_S = 0.3
 RECONNECT_LONGEST_S = 3.0
+EVENTS_WAIT_S = 0.1
+"""How long an event may wait for others. Flower, which they are for, shows them by the second."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,7 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
         # Mingle waits a second, after every reconnection, for other workers' clocks and revoked tasks.
         super().__init__(*args, **{**kwargs, "without_mingle": True})
         self.deliveries = 0
+        self._flush_at = 0.0
         self._name_taken = NameTaken()
         # KeyError is one on kombu's Redis transport; from a message handler it is a malformed message.
         self._lost = tuple(
@@ -137,6 +141,19 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
         connection = self.app.connection_for_write(url=url, heartbeat=heartbeat)
         connection.transport_options = {**connection.transport_options, "confirm_publish": False}
         return self.ensure_connected(connection)
+
+    def on_send_event_buffered(self) -> None:
+        """Send events by the dozen, or after a while; Celery would send each as soon as it can."""
+        now = time.monotonic()
+        # By the clock and not by a mark that the flush takes away: a reconnection forgets all timers.
+        if self.hub is not None and now >= self._flush_at:
+            self._flush_at = now + EVENTS_WAIT_S
+            self.hub.call_later(EVENTS_WAIT_S, self._flush_events)
+
+    def stop(self) -> None:
+        """Stop; events that wait for others are sent before."""
+        self._flush_events()
+        super().stop()
 
     def _set_aside(self, message: Message, reason: Reason, error: Exception) -> None:
         quarantine.set_aside(message, reason, sentence(error), self._lost)
