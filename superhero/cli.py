@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
         "simulate": "Play games without sockets, as fast as it goes.",
         "heroes": "Load heroes from a file or pull them from Super Hero API.",
         "top": "Show the running pipeline: rates, queues, workers, lag, verdict.",
+        "metrics": "Show the pipeline to Prometheus: one endpoint for all of it.",
         "verify": "Tell from a sink what was lost or doubled; exit status 0 when nothing was.",
         "compact": "Merge the many small files of JSON Lines, while all goes on.",
         "query": "Ask the datasets in SQL: table, CSV or JSON out.",

@@ -57,6 +57,8 @@ class Settings:
     visibility_timeout_s     VISIBILITY_TIMEOUT, Redis broker only: seconds until a task is handed out again
     superhero_api_token token of Super Hero API, for `heroes pull`
     superhero_api_url   base URL of Super Hero API
+    metrics_host        address of the server's own metrics
+    metrics_port        port on which the server shows its metrics, 0 for a free one; None: it does not
     log_level           level of our own processes' console log
     rabbitmq_management_url  RabbitMQ's management API, http://[user:password@]host:15672; empty: none known
     flower_basic_auth   user:password of Flower's UI; empty: a random password, kept in a file
@@ -87,6 +89,8 @@ class Settings:
     visibility_timeout_s: int = 10
     superhero_api_token: str = field(default="", repr=False)
     superhero_api_url: str = "https://superheroapi.com/api"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
     log_level: str = "INFO"
     rabbitmq_management_url: str = field(default="", repr=False)
     flower_basic_auth: str = field(default="", repr=False)
@@ -249,6 +253,8 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "visibility_timeout_s": ("VISIBILITY_TIMEOUT", _whole(2, 86400)),
     "superhero_api_token": ("SUPERHERO_API_TOKEN", str),
     "superhero_api_url": ("SUPERHERO_API_URL", _url("http", "https")),
+    "metrics_host": ("METRICS_HOST", str),
+    "metrics_port": ("METRICS_PORT", _whole(0, 65535)),
     "log_level": ("LOG_LEVEL", _level),
     "rabbitmq_management_url": ("RABBITMQ_MANAGEMENT_URL", _url("http", "https")),
     "flower_basic_auth": ("FLOWER_BASIC_AUTH", _login),

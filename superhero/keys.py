@@ -199,6 +199,11 @@ def pulse_note(noter: str) -> str:
     return _pulse(f"note:{noter}")
 
 
+def pulse_pattern() -> str:
+    """Return what SCAN finds every key of the pulse by."""
+    return _pulse("*")
+
+
 def of_game(game: str, users: Iterable[str]) -> list[str]:
     """Every key that lives and ends with one game of these users (public ids)."""
     return [

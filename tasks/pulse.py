@@ -37,6 +37,7 @@ def note(worker: str, written: Sequence[Record], aside: Sequence[Bad]) -> None:
         lag_ms = _lag_ms(written[0].envelope.time)
         if lag_ms is not None:
             counts[lag_field(lag_ms)] = len(written)
+            counts["lag_sum_ms"] = round(lag_ms * len(written))
     resources.notes().add(
         _name_of_sink(current_app.conf.superhero_secret_sinks),
         worker,

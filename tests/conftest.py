@@ -47,6 +47,8 @@ _OURS = (
     "VISIBILITY_TIMEOUT",
     "SUPERHERO_API_TOKEN",
     "SUPERHERO_API_URL",
+    "METRICS_HOST",
+    "METRICS_PORT",
     "LOG_LEVEL",
     "FLOWER_BASIC_AUTH",
     "FLOWER_DB",
@@ -118,8 +120,11 @@ def broker_url(_outer_environment: dict[str, str], request: pytest.FixtureReques
 
 
 @pytest.fixture
-def processes() -> Iterator[Processes]:
-    """Give the test a group of processes that ends with it."""
+def processes(request: pytest.FixtureRequest) -> Iterator[Processes]:
+    """Give the test a group of processes that ends with it, and before the services that they use."""
+    for service in ("redis_url", "redis_broker_url", "broker_url"):
+        if service in request.fixturenames:
+            request.getfixturevalue(service)
     with Processes() as group:
         yield group
 

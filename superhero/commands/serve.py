@@ -16,6 +16,7 @@ import click
 
 from superhero import roster
 from superhero.commands.pulses import pulse
+from superhero.commands.server_metrics import shown
 from superhero.config import Settings, from_env, without_password
 from superhero.events import CHANNELS
 from superhero.ops.reach import reach
@@ -65,15 +66,18 @@ def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bo
     )
     _allow_connections(config.limits.connections)
     if no_pipeline:
-        _run(GameServer(config, restock=stock), config, handler=None)
+        _run(GameServer(config, restock=stock), config, settings, handler=None)
         return
     with _pipeline(settings) as pipeline:
         server = GameServer(config, settle=pipeline.settle, counters=pipeline.counters, restock=stock)
-        _run(server, config, pipeline.handler)
+        _run(server, config, settings, pipeline.handler)
 
 
-def _run(server: GameServer, config: ServerConfig, handler: CeleryHandler | None) -> None:
-    with pulse(config.redis_url, "server", handler, server.id, lambda: server.events_logged):
+def _run(server: GameServer, config: ServerConfig, settings: Settings, handler: CeleryHandler | None) -> None:
+    with (
+        shown(server.figures, handler, settings.metrics_host, settings.metrics_port),
+        pulse(config.redis_url, "server", handler, server.id, lambda: server.figures()["events"]),
+    ):
         asyncio.run(_serve(server, config.host))
 
 

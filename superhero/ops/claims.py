@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import redis
 
+from superhero import keys
 from superhero.config import without_password
 from superhero.errors import ServiceError
 from superhero.redis_clients import client, with_database
@@ -66,7 +67,7 @@ def _claim(claims: redis.Redis, server_url: str, holder: str) -> int:
     for database in _DATABASES:
         key, url = _claim_key(database), with_database(server_url, database)
         if claims.set(key, holder, nx=True):
-            if _size(url) == 0:
+            if _is_free(url):
                 _mark(url, holder)
                 return database
             claims.delete(key)  # somebody's data, though nobody's claim
@@ -111,6 +112,19 @@ def _is_marked(url: str, holder: str) -> bool:
 
 def _claim_key(database: int) -> str:
     return f"superhero:claim:{database}"
+
+
+def _is_free(url: str) -> bool:
+    """Tell whether a database is empty, but for what processes said of themselves that are no more."""
+    with client(url, socket_timeout=_TIMEOUT_S) as database:
+        # What was killed, or ended after its database was given back, leaves such keys for a day.
+        ours = set(database.scan_iter(keys.pulse_pattern(), count=1000))
+        living = set(database.scan_iter(keys.pulse_process("*"), count=1000))
+        if living or database.dbsize() != len(ours):
+            return False
+        if ours:
+            database.delete(*ours)
+        return True
 
 
 def _size(url: str) -> int:

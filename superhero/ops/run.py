@@ -148,6 +148,7 @@ class PipelineRun:
             "SINKS": "",
             "CHANNELS": "",
             "SERVER_SECRET": "",
+            "METRICS_PORT": "",
             "SPOOL_DIR": "",
         }
         return self._processes.start(name, argv, env, self.log_dir / f"{name}.log", project_root())

@@ -9,6 +9,7 @@
      "lag_ms": {"p50", "p99"},                               from log call until written; null: none came
      "games": {"running", "completed", "per_minute"},
      "broker": {"reachable", "blocked"},
+     "producers": [{"kind", "name", "process", ...}],        each living producer's transport, in counters
      "totals": {...}}                                        what only grows, for /metrics
 
 docs/monitoring.md says what each figure means, and how it agrees with `superhero verify`.
@@ -104,6 +105,16 @@ class Vitals:
                 "reachable": depths is not None,
                 "blocked": any(transport["blocked"] for transport in account.transports()),
             },
+            "producers": [
+                {
+                    "kind": said["kind"],
+                    "name": said["name"],
+                    "process": said["process"],
+                    **said["transport"],
+                }
+                for said in account.processes
+                if "transport" in said
+            ],
             "totals": totals,
         }
 
@@ -158,7 +169,7 @@ class Vitals:
         new = {
             name.partition(":")[2]: count - before.get(name, 0)
             for name, count in after.items()
-            if name.startswith("lag:")
+            if name.startswith("lag:")  # and not lag_sum_ms
         }
         return {"p50": percentile_ms(new, 0.5), "p99": percentile_ms(new, 0.99)}
 

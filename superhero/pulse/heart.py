@@ -2,10 +2,11 @@
 
 What it says is one JSON object:
 
-    {"v": 1, "kind": "server", "name": "a1b2...", "transport": {...}, ...}
+    {"v": 1, "kind": "server", "name": "a1b2...", "process": "...", "transport": {...}, ...}
 
 v          VERSION; who reads another one passes it over
 kind       server, worker, or the command that logs (simulate, heroes)
+process    made up at the start, so that no two are taken for one
 name       of a worker as Celery knows it; of a server its id
 transport  counters of its CeleryHandler, where it has one (superhero/transport/counters.py)
 in_hand    of a worker: batches that it was given and has not acknowledged
@@ -115,7 +116,8 @@ class Heart:
         return True
 
     def _call(self, said: Said, counts: Mapping[str, int], vouched: Mapping[str, int], last: bool) -> str:
-        facts = {"v": VERSION, "kind": self._kind, "name": self._name, **said.facts}
+        who = {"v": VERSION, "kind": self._kind, "name": self._name, "process": self._process}
+        facts = {**who, **said.facts}
         text, _ = script("beat")
         told = {"producers": said.producers, "counts": counts, "vouched": vouched}
         account: bytes = self._redis.eval(

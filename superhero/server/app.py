@@ -115,10 +115,14 @@ class GameServer:
             await asyncio.wait({outbox})
             await _cancel(lobbies)
 
-    @property
-    def events_logged(self) -> Mapping[str, int]:
-        """How often this server logged each event, by name."""
-        return self._referee.counts
+    def figures(self) -> dict[str, Any]:
+        """Return what this server did and holds, for its metrics. From any thread."""
+        return {
+            "events": dict(self._referee.counts),
+            "connections": self._entrance.connections,
+            "lobby_connections": len(self._lobbies),
+            "refused": dict(self._entrance.refused),
+        }
 
     def stop(self) -> None:
         """Let `run` come to its end."""

@@ -72,6 +72,11 @@ class Entrance:
         """How often somebody was refused: secrets, connections, requests, new users."""
         return self._gate.refused
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open, let in or not."""
+        return self._gate.connections
+
     def knows_secret(self, request: Request) -> bool:
         """Whether a request shows the secret, or none is set."""
         if not self._secret:

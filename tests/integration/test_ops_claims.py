@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from superhero import keys
 from superhero.errors import ServiceError
 from superhero.ops.claims import MARK, claimed_database
 from superhero.ops.embedded import EmbeddedRedis, free_port
@@ -104,3 +105,18 @@ def test_a_redis_that_does_not_answer_is_an_error_without_the_password() -> None
     ):
         pass
     assert "s3cret" not in str(caught.value)
+
+
+def test_what_only_dead_processes_left_of_their_pulse_is_swept_away(server: EmbeddedRedis) -> None:
+    with redis.Redis.from_url(server.url(15)) as client:
+        client.hset(keys.pulse_totals(), "account", "a")
+        with claimed_database(server.url()) as url:
+            assert (url, size(url)) == (server.url(15), 0)
+
+
+def test_a_database_in_which_somebody_has_a_pulse_is_left_alone(server: EmbeddedRedis) -> None:
+    with redis.Redis.from_url(server.url(15)) as client:
+        client.set(keys.pulse_process("p"), "{}")
+        with claimed_database(server.url()) as url:
+            assert url != server.url(15)
+        client.flushdb()

@@ -47,6 +47,8 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("VISIBILITY_TIMEOUT", "20", "visibility_timeout_s", 20),
         ("SUPERHERO_API_TOKEN", "t", "superhero_api_token", "t"),
         ("SUPERHERO_API_URL", "http://127.0.0.1:1/api", "superhero_api_url", "http://127.0.0.1:1/api"),
+        ("METRICS_HOST", "0.0.0.0", "metrics_host", "0.0.0.0"),
+        ("METRICS_PORT", "9126", "metrics_port", 9126),
         ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("RABBITMQ_MANAGEMENT_URL", "http://h:1", "rabbitmq_management_url", "http://h:1"),
         ("FLOWER_BASIC_AUTH", "me:a:b", "flower_basic_auth", "me:a:b"),
@@ -161,7 +163,15 @@ def test_every_setting_is_documented_and_has_a_variable() -> None:
     bad = {variable_of(field.name): "\0" for field in fields(Settings)}
     with pytest.raises(SettingsError) as caught:
         from_env(bad)
-    free_text = {"SERVER_HOST", "OUTPUT_DIR", "SINKS", "SUPERHERO_API_TOKEN", "FLOWER_DB", "SPOOL_DIR"}
+    free_text = {
+        "SERVER_HOST",
+        "METRICS_HOST",
+        "OUTPUT_DIR",
+        "SINKS",
+        "SUPERHERO_API_TOKEN",
+        "FLOWER_DB",
+        "SPOOL_DIR",
+    }
     assert all(name in str(caught.value) for name in bad.keys() - free_text)
 
 

