@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import celery.worker.consumer.consumer as celerys
@@ -151,8 +152,9 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
             self.hub.call_later(EVENTS_WAIT_S, self._flush_events)
 
     def stop(self) -> None:
-        """Stop; events that wait for others are sent before."""
-        self._flush_events()
+        """Stop; events that wait for others are sent before, unless the broker is gone."""
+        with suppress(*self._lost):
+            self._flush_events()
         super().stop()
 
     def _set_aside(self, message: Message, reason: Reason, error: Exception) -> None:
