@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from superhero.config import from_env
+from superhero.ops.letters import restore, save
 from superhero.ops.quarantine import DeadLetter, Selection, look, purge, replay
 from superhero.transport.dead_letters import Reason
 
@@ -55,10 +57,11 @@ def _selecting(function: Callable[..., None]) -> Callable[..., None]:
     "  superhero quarantine list --channel superhero.game\n"
     "  superhero quarantine show 3f9a\n"
     "  superhero quarantine replay --reason pipeline-failed    after the workers were restarted\n"
-    "  superhero quarantine purge --older-than 30d"
+    "  superhero quarantine purge --older-than 30d\n"
+    "  superhero quarantine save letters.jsonl                 and restore: a backup"
 )
 def command() -> None:
-    """List, show, replay or purge what could not be processed.
+    """List, show, replay, purge or keep what could not be processed.
 
     Each letter is the message as it came, body and headers, with the reason added. The broker is BROKER_URL.
     """
@@ -155,6 +158,23 @@ def purge_letters(
     """Throw letters away."""
     purged = purge(from_env().broker_url, _chosen(letter_id, channel, reason, older_than, everything))
     click.echo(json.dumps({"purged": purged}) if as_json else f"{purged} purged")
+
+
+@command.command("save")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@_selecting
+def save_letters(file: Path, channel: str | None, reason: str | None, older_than: float | None) -> None:
+    """Write letters whole into FILE, JSON Lines that only you can read; they stay in quarantine."""
+    selection = Selection(channel=channel, reason=reason, older_than_s=older_than)
+    click.echo(f"{save(from_env().broker_url, file, selection)} letters in {file}")
+
+
+@command.command("restore")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def restore_letters(file: Path) -> None:
+    """Put the letters that `save` wrote back into quarantine, but for those that are there already."""
+    put_back, there = restore(from_env().broker_url, file)
+    click.echo(f"{put_back} put back into quarantine, {there} were there already")
 
 
 def _chosen(

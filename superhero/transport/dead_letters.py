@@ -111,11 +111,16 @@ _DEATHS = {
 
 def condemn(message: RawMessage, channel: str, reason: Reason, error: str) -> RawMessage:
     """Return the dead letter for a message: same body, its headers and ours."""
+    return with_reason(message, Letter(channel, reason.value, error, _iso(datetime.now(UTC))))
+
+
+def with_reason(message: RawMessage, letter: Letter) -> RawMessage:
+    """Return the dead letter of a message that is known to be one: same body, its headers and ours."""
     ours = {
-        HEADER_REASON: reason.value,
-        HEADER_ERROR: error[:_MAX_ERROR_CHARS],
-        HEADER_CHANNEL: channel[:_MAX_CHANNEL_CHARS],
-        HEADER_TIME: _iso(datetime.now(UTC)),
+        HEADER_REASON: letter.reason,
+        HEADER_ERROR: letter.error[:_MAX_ERROR_CHARS],
+        HEADER_CHANNEL: letter.channel[:_MAX_CHANNEL_CHARS],
+        HEADER_TIME: letter.time,
     }
     return replace(message, headers={**message.headers, **ours})
 
