@@ -20,8 +20,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import redis
 from redis import asyncio as aio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncMasterPool
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from superhero.errors import StoreError
@@ -31,7 +34,7 @@ SCHEMES = ("redis", "rediss", *SENTINEL_SCHEMES)
 
 _SENTINEL_PORT = 26379
 _SENTINEL_TIMEOUT_S = 1.0
-"""What one Sentinel may take; the next one is asked then, and a whole call has some three seconds."""
+"""What one Sentinel may take. It is asked once, then the next one: a call has three seconds in all."""
 _LOGIN = ("sentinel_username", "sentinel_password")
 _TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _PLACE = re.compile(r"/(?P<name>[^/]+)(?:/(?P<database>[0-9]+))?/?")
@@ -135,7 +138,8 @@ class _Asked:
         self._place = place
 
     def discover_master(self, name: str) -> tuple[str, int]:
-        asked = Sentinel(self._place.sentinels, sentinel_kwargs=self._place.of_sentinels())
+        once = {"retry": Retry(NoBackoff(), 0)}
+        asked = Sentinel(self._place.sentinels, sentinel_kwargs=self._place.of_sentinels() | once)
         try:
             host, port = asked.discover_master(name)
             return host, port
@@ -151,7 +155,8 @@ class _AskedInLoop:
         self._place = place
 
     async def discover_master(self, name: str) -> tuple[str, int]:
-        asked = AsyncSentinel(self._place.sentinels, sentinel_kwargs=self._place.of_sentinels())
+        once = {"retry": AsyncRetry(NoBackoff(), 0)}
+        asked = AsyncSentinel(self._place.sentinels, sentinel_kwargs=self._place.of_sentinels() | once)
         try:
             host, port = await asked.discover_master(name)
             return host, port

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from superhero.errors import ServiceError
@@ -49,7 +51,8 @@ class SentinelTrio(Started):
     def url(self, database: int = 0) -> str:
         """Return the URL that names the Sentinels, password included."""
         hosts = ",".join(f"{_LOOPBACK}:{port}" for port in self._sentinel_ports)
-        return f"sentinel://:{self._password}@{hosts}/{MASTER}/{database}"
+        query = f"?sentinel_password={self._password}"
+        return f"sentinel://:{self._password}@{hosts}/{MASTER}/{database}{query}"
 
     def start(self) -> None:
         """Start all, and wait until the Sentinels know the replicas and each other."""
@@ -68,7 +71,7 @@ class SentinelTrio(Started):
 
     def master(self) -> EmbeddedRedis:
         """Return the server that the Sentinels take for the master. Raise ServiceError if there is none."""
-        with client(self.url(), socket_timeout=_TIMEOUT_S) as asked:
+        with client(self.url(), socket_timeout=_TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as asked:
             try:
                 port = int(asked.config_get("port")["port"])
             except redis.RedisError as error:
@@ -88,6 +91,7 @@ class SentinelTrio(Started):
             f"bind {_LOOPBACK}",
             f"port {port}",
             f'dir "{folder}"',
+            f"requirepass {self._password}",
             f"sentinel monitor {MASTER} {_LOOPBACK} {self.servers[0].port} 2",
             f"sentinel auth-pass {MASTER} {self._password}",
             f"sentinel down-after-milliseconds {MASTER} {_DEAD_AFTER_MS}",
@@ -102,7 +106,7 @@ class SentinelTrio(Started):
         others = len(self.servers) - 1
         asked = Sentinel(
             [(_LOOPBACK, port) for port in self._sentinel_ports],
-            sentinel_kwargs={"socket_timeout": _TIMEOUT_S},
+            sentinel_kwargs={"socket_timeout": _TIMEOUT_S, "password": self._password},
         )
         try:
             known: list[Any] = [each.sentinel_master(MASTER) for each in asked.sentinels]

@@ -98,7 +98,7 @@ def test_a_master_that_was_replaced_is_given_up_at_the_first_write_that_it_refus
 def test_a_database_behind_sentinels_can_be_claimed_and_reached(trio: SentinelTrio) -> None:
     assert reach(trio.url()).reachable
     with claimed_database(trio.url()) as url:
-        assert url.endswith("/mymaster/15")
+        assert "/mymaster/15?" in url
         with client(url, decode_responses=True) as state:
             assert state.set("hero", "Storm")
 
