@@ -216,7 +216,11 @@ def test_selectors_pick_the_pods_that_they_mean() -> None:
 
 
 def test_ports_are_those_of_the_commands() -> None:
-    assert container_of("server")["ports"] == [{"name": "ws", "containerPort": Settings().server_port}]
+    listens = {each["name"]: each["containerPort"] for each in container_of("server")["ports"]}
+    assert listens == {
+        "ws": Settings().server_port,
+        "metrics": int(variables_of("server")["METRICS_PORT"]),
+    }
     flower = parse(["superhero", "flower"]).params["port"]
     assert container_of("flower")["ports"] == [{"name": "http", "containerPort": flower}]
     (rule,) = named("Ingress", "server")["spec"]["rules"]
@@ -290,6 +294,7 @@ def test_nobody_is_reached_but_by_those_who_must() -> None:
     }
     assert reached == {
         ("server", 8765): {"outside"},
+        ("server", 9126): {"outside"},
         ("redis", 6379): {name for name in OURS if "REDIS_URL" in variables_of(name)},
         ("rabbitmq", 5672): {name for name in OURS if "BROKER_URL" in variables_of(name)},
         ("rabbitmq", 15672): {"outside", *(n for n in OURS if "RABBITMQ_MANAGEMENT_URL" in variables_of(n))},
