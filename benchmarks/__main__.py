@@ -29,6 +29,7 @@ SUITES = (
     "loss_window",
     "workers",
     "verifying",
+    "sinks",
 )
 _WIDTH = 160  # of a log
 _HERE = Path(__file__).parent

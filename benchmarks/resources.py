@@ -28,18 +28,32 @@ def cpu_s(pids: Iterable[int]) -> float:
     return sum(_stat(pid)[0] for pid in pids)
 
 
+def cpu_of_all_s(pid: int) -> float:
+    """Return the processor time of a process and all that descend from it, those included that have ended."""
+    return sum(sum(int(each) for each in _fields(one)[11:15]) for one in family(pid)) / _TICKS
+
+
 def memory_bytes(pid: int) -> int:
     """Return how much memory a process has in use; 0 when it is gone."""
     return _stat(pid)[1]
 
 
 def _stat(pid: int) -> tuple[float, int]:
+    fields = _fields(pid)
+    return (
+        ((int(fields[11]) + int(fields[12])) / _TICKS, int(fields[21]) * _PAGE_BYTES) if fields else (0.0, 0)
+    )
+
+
+def _fields(pid: int) -> list[str]:
+    """Return what the kernel says of a process, from the 3rd field on; nothing when it is gone.
+
+    Of the whole line utime and stime are fields 14 and 15, those of children that ended 16 and 17, rss is 24.
+    """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return 0.0, 0
-    # utime and stime are fields 14 and 15 of the whole line, rss is the 24th; the rest begins at the 3rd.
-    return (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[21]) * _PAGE_BYTES
+        return []
 
 
 class Sampler:

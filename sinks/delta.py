@@ -11,8 +11,9 @@ means that Delta Lake has, a version per application (`txn`), tells only how far
 record that comes late, in another batch, would be taken for one that was written.
 
 The date is part of the key, so a batch reads the partitions of its own dates alone. Delta Lake has no
-unsigned numbers: UINT64 is DECIMAL(20, 0), UINT16 INTEGER, UINT8 SMALLINT. Every batch adds small files:
-compact them (`OPTIMIZE`) now and then; a batch that meets a compaction is tried again, as always.
+unsigned numbers: UINT64 is DECIMAL(20, 0), UINT16 INTEGER, UINT8 SMALLINT. Every batch adds small files and
+so makes the next one slower: merge them (`OPTIMIZE`, `superhero compact`) now and then; a batch that meets a
+compaction is tried again, as always.
 """
 
 from __future__ import annotations

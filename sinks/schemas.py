@@ -247,10 +247,13 @@ primary key |
 `superhero query` has a view for each dataset, whichever of the first three it stands in;
 `superhero leaderboard` ranks the players, and `superhero game TOKEN` tells how a fight went.
 
-## Compacted JSON Lines
+## Small files
 
-`superhero compact` merges objects' files into segments, named in `<DATASET>/_compacted/manifest.json` with
-their rows, bytes and sha256. A segment is two files: `<name>.jsonl`, the objects' lines as they were, and
+`superhero compact`, once or `--every` so many seconds, merges small files while others write and read. Delta
+Lake has its own OPTIMIZE for that; Parquet's and databases' files grow by themselves.
+
+In JSON Lines it merges objects' files into segments, named in `<DATASET>/_compacted/manifest.json` with their
+rows, bytes and sha256. A segment is two files: `<name>.jsonl`, the objects' lines as they were, and
 `<name>.keys`, a line per object: key, first byte, bytes. To read a dataset, list its `*.jsonl`, then read the
 manifest, if there is one, then the `.keys` of its segments; take the segments' rows, and of the listed files
 those whose name is none of the keys. What the manifest does not name does not count.

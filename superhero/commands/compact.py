@@ -13,9 +13,12 @@ import click
 from superhero.commands.query import asked, sink_option
 from superhero.errors import SettingsError
 from superhero.ops.compaction import GRACE_S, SEGMENT_BYTES, Compacted, compact
+from superhero.ops.delta_compaction import compact_table
 from superhero.ops.sources import Source
 
 _MIB = 1 << 20
+_MERGED = {"json": ("objects", "segments"), "delta": ("files", "files in all")}
+"""What is merged, by the kind of sink, and what it is called then."""
 
 
 @click.command(
@@ -42,33 +45,35 @@ _MIB = 1 << 20
 @click.option("--every", "every_s", type=click.FloatRange(1), help="Do it again every so many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line a run.")
 def command(sink: str | None, grace_s: float, segment_mib: int, every_s: float | None, as_json: bool) -> None:
-    """Merge the files of a JSON Lines sink's games into few large ones, safe beside workers and readers.
+    """Merge small files into few large ones, safe beside workers and readers: JSON Lines and Delta Lake.
 
-    What was merged counts from then on; the small files go with the next run, --grace later or more. Killed
-    at any time, it loses and doubles nothing. `verify`, `query` and the rest of superhero's commands read
-    what it makes; others see docs/data.md. Parquet and SQL sinks need none of this; Delta Lake has its own,
-    OPTIMIZE.
+    Killed at any time, it loses and doubles nothing; `verify` holds what it makes against a key as before.
+
+    JSON Lines: games' files become segments, which count from then on; the small files go with the next run,
+    --grace later or more. Superhero's commands read segments; for others see docs/data.md. Delta Lake:
+    OPTIMIZE, a commit like any other; the files that it merged are removed after a week. Parquet and SQL
+    sinks need none of this.
     """
     source = asked(sink)
-    if source.kind != "json":
-        raise SettingsError(
-            f"a {source.kind}: sink is not for this: Parquet's files grow by themselves, and Delta Lake "
-            "merges its own by OPTIMIZE (deltalake: DeltaTable(...).optimize.compact())"
-        )
+    if source.kind not in _MERGED:
+        raise SettingsError(f"a {source.kind}: sink needs none of this: its files grow by themselves")
     for _ in _rounds(every_s):
         done = list(_run(source, grace_s, segment_mib * _MIB))
         if as_json:
             click.echo(json.dumps([asdict(each) for each in done]))
         else:
             for each in done:
-                click.echo(_told(each))
+                click.echo(_told(each, *_MERGED[source.kind]))
 
 
 def _run(source: Source, grace_s: float, segment_bytes: int) -> Iterator[Compacted]:
     for dataset in source.datasets():
-        done = compact(source.folder, dataset, grace_s=grace_s, segment_bytes=segment_bytes)
+        if source.kind == "delta":
+            done = compact_table(source.root, dataset)
+        else:
+            done = compact(source.folder, dataset, grace_s=grace_s, segment_bytes=segment_bytes)
         if done is None:
-            click.echo(f"{dataset}: another run is at it", err=True)
+            click.echo(f"{dataset}: another run is at it, or a writer came first", err=True)
         elif done.segments:
             yield done
 
@@ -88,8 +93,8 @@ def _rounds(every_s: float | None) -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _told(done: Compacted) -> str:
+def _told(done: Compacted, small: str, large: str) -> str:
     return (
-        f"{done.dataset}: {done.objects:,} objects merged, {done.segments:,} segments, "
+        f"{done.dataset}: {done.objects:,} {small} merged, {done.segments:,} {large}, "
         f"{done.removed:,} small files removed"
     )

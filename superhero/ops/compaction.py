@@ -44,7 +44,7 @@ _STREAM = b'{"record_id":'
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What a run did with a dataset: objects merged now, segments then, files that were removed."""
+    """What a run did with a dataset: objects (or files) merged, segments (files) then, files removed."""
 
     dataset: str
     objects: int

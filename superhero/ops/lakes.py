@@ -67,6 +67,7 @@ class DeltaTables:
     def cells(self, dataset: str) -> Iterator[Cells]:
         """Yield a dataset's rows as they stand."""
         try:
+            import pyarrow.parquet as pq
             from deltalake import DeltaTable
             from deltalake.exceptions import DeltaError
         except ModuleNotFoundError as error:
@@ -75,9 +76,12 @@ class DeltaTables:
         try:
             if not DeltaTable.is_deltatable(place, options):
                 return
-            table = DeltaTable(place, storage_options=options)
-            for batch in table.to_pyarrow_dataset().to_batches(batch_size=_BATCH):
-                yield from batch.to_pylist()
+            files: Any = DeltaTable(place, storage_options=options).to_pyarrow_dataset()
+            # File by file: scanned as one, a dataset keeps what it learnt of each of its thousands of files.
+            for path in files.files:
+                with files.filesystem.open_input_file(path) as file:
+                    for batch in pq.ParquetFile(file).iter_batches(_BATCH):
+                        yield from batch.to_pylist()
         except (DeltaError, OSError) as error:
             raise ServiceError(f"cannot read {place}: {error}") from error
 

@@ -24,6 +24,8 @@ TABLES = {
     "loss-window",
     "workers",
     "verify",
+    "sinks",
+    "query",
 }
 
 
