@@ -28,7 +28,7 @@ def main() -> None:
     def keep(rows: list[Row]) -> None:
         encoded = [encode(_envelope(row, options.channel)) for row in rows]
         ids = [row["record_id"] for row in rows]
-        leases.append(Lease(task_id(ids), options.channel, ids[0], encoded))
+        leases.append(Lease(task_id(map(str.encode, ids)), options.channel, ids[0], encoded))
 
     handler = RowHandler(options.producer, Limits.batch_records, keep)
     with logger(options.channel, handler) as log:
