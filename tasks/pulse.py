@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
+from operator import eq
 from typing import Any
 
 from celery import bootsteps, current_app
@@ -41,14 +42,17 @@ def note(worker: str, written: Sequence[Record], aside: Sequence[Bad]) -> None:
     resources.notes().add(
         _name_of_sink(current_app.conf.superhero_secret_sinks),
         worker,
-        written=list(spans(record.envelope.id for record in written)),
-        aside=list(spans(_ids(aside))),
+        written=list(spans([record.envelope.id for record in written])),
+        aside=list(spans(list(_ids(aside)))),
         counts={name: count for name, count in counts.items() if count},
     )
 
 
-def spans(record_ids: Iterable[str]) -> Iterator[Span]:
+def spans(record_ids: Sequence[str]) -> Iterator[Span]:
     """Yield the numbers of each producer, those that follow each other as one span. Pure."""
+    if len(record_ids) > 1 and (whole := _one_span(record_ids)) is not None:
+        yield whole
+        return
     producer, first, after = "", 0, -1
     for record_id in record_ids:
         name, _, digits = record_id.rpartition(":")
@@ -61,6 +65,16 @@ def spans(record_ids: Iterable[str]) -> Iterator[Span]:
         producer, first, after = (name, number, number + 1) if number < LARGEST_NUMBER else ("", 0, -1)
     if after >= 0:
         yield producer, first, after
+
+
+def _one_span(record_ids: Sequence[str]) -> Span | None:
+    """Return the span that these are, as a whole batch of one producer mostly is; None if they are more."""
+    producer, colon, digits = record_ids[0].rpartition(":")
+    first, after = int(digits), int(digits) + len(record_ids)
+    # Made and compared by the interpreter itself: a third of the time of taking each apart.
+    alike = map((producer + colon).__add__, map(str, range(first, after)))
+    is_one = after <= LARGEST_NUMBER and all(map(eq, record_ids, alike))
+    return (producer, first, after) if is_one else None
 
 
 def _ids(bad: Iterable[Bad]) -> Iterator[str]:

@@ -41,6 +41,12 @@ READ_BY_WORKERS = set(importlib.import_module("celeryconfig")._VARIABLES)
 READ_BY_OTHERS = {
     "redis": {"REDISCLI_AUTH"},
     "rabbitmq": {"RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS"},
+    "grafana": {
+        "GF_SECURITY_ADMIN_PASSWORD",
+        "GF_ANALYTICS_REPORTING_ENABLED",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES",
+        "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH",
+    },
 }
 
 
@@ -125,7 +131,8 @@ def test_the_compose_files_ask_for_what_env_example_has_and_for_nothing_else() -
 
 def test_no_password_is_written_down() -> None:
     secrets = {
-        *("RABBITMQ_PASSWORD", "REDIS_PASSWORD", "SERVER_SECRET", "FLOWER_BASIC_AUTH", "CLUSTER_COOKIE")
+        *("RABBITMQ_PASSWORD", "REDIS_PASSWORD", "SERVER_SECRET", "FLOWER_BASIC_AUTH", "CLUSTER_COOKIE"),
+        "GRAFANA_PASSWORD",
     }
     assert {name for name, value in env_example().items() if not value} >= secrets
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")

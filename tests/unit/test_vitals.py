@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
 from superhero.ops.lag import percentile_ms
@@ -23,7 +21,7 @@ from tasks.pulse import spans
     ],
 )
 def test_numbers_that_follow_each_other_are_one_span(
-    ids: Iterable[str], expected: list[tuple[str, int, int]]
+    ids: list[str], expected: list[tuple[str, int, int]]
 ) -> None:
     assert list(spans(ids)) == expected
 
