@@ -61,6 +61,7 @@ class Settings:
     metrics_port        port on which the server shows its metrics, 0 for a free one; None: it does not
     log_level           level of our own processes' console log
     rabbitmq_management_url  RabbitMQ's management API, http://[user:password@]host:15672; empty: none known
+    kafka_url           a Kafka to be compared with others, kafka://host:9092; empty: none
     flower_basic_auth   user:password of Flower's UI; empty: a random password, kept in a file
     flower_db           file in which Flower keeps what it saw
     """
@@ -93,6 +94,7 @@ class Settings:
     metrics_port: int | None = None
     log_level: str = "INFO"
     rabbitmq_management_url: str = field(default="", repr=False)
+    kafka_url: str = field(default="", repr=False)
     flower_basic_auth: str = field(default="", repr=False)
     flower_db: Path = Path("var/flower.db")
 
@@ -257,6 +259,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "metrics_port": ("METRICS_PORT", _whole(0, 65535)),
     "log_level": ("LOG_LEVEL", _level),
     "rabbitmq_management_url": ("RABBITMQ_MANAGEMENT_URL", _url("http", "https")),
+    "kafka_url": ("KAFKA_URL", _url("kafka")),
     "flower_basic_auth": ("FLOWER_BASIC_AUTH", _login),
     "flower_db": ("FLOWER_DB", Path),
 }

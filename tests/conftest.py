@@ -50,6 +50,7 @@ _OURS = (
     "METRICS_HOST",
     "METRICS_PORT",
     "LOG_LEVEL",
+    "KAFKA_URL",
     "FLOWER_BASIC_AUTH",
     "FLOWER_DB",
 )

@@ -6,10 +6,10 @@ import time
 from itertools import pairwise
 
 from benchmarks.figures import Figures, Plot, Table, Target
-from benchmarks.resources import Sampler, family, memory_bytes
 from benchmarks.stage import READY_S, Lines, Stage
 from benchmarks.suites.to_disk import CHANNEL, producer_argv
 from superhero.errors import ServiceError
+from superhero.ops.usage import Sampler, family, memory_bytes
 
 _MB = 1_000_000
 _TENTHS = 10

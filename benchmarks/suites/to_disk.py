@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.figures import Figures, Plot, Spread, Table, Target
-from benchmarks.resources import cpu_s, family
 from benchmarks.stage import READY_S, Lines, Stage
 from superhero.ops.processes import Process
+from superhero.ops.usage import cpu_s, family
 from superhero.ops.verify import verify
 
 REPETITIONS = 3

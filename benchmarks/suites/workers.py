@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from benchmarks.figures import Figures, Plot, Spread, Table, Target
-from benchmarks.resources import cpu_s, family
 from benchmarks.stage import READY_S, Lines, Stage, said_by
 from benchmarks.suites.to_disk import CHANNEL, program
+from superhero.ops.usage import cpu_s, family
 from superhero.ops.verify import verify
 
 REPETITIONS = 3

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from superhero.commands import brokers
+from superhero.commands.folders import a_folder, folder_option
 from superhero.config import explicit_services, from_env
 from superhero.ops.depths import sparkline
 from superhero.ops.trials import NAMES, Outcome, Size, run_trial
 from superhero.reports.files import write
 from superhero.reports.trials import as_dict, trials_report
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _WORKERS = {"single-worker": 1}
 _SEVERAL_WORKERS = 4
@@ -30,20 +28,6 @@ _TRIALS = {
     "then once more on a broker that never saw a worker.",
     "all": "The three of them.",
 }
-
-
-def folder_option(command: F) -> F:
-    """Add the option that says where a trial's data, logs and report go."""
-    return click.option(
-        "--folder",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Where data, logs and the report go. [default: var/trials/<time>]",
-    )(command)
-
-
-def a_folder() -> Path:
-    """Return where they go by default: a new folder at every call."""
-    return Path("var/trials") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 @click.group(
@@ -100,6 +84,7 @@ def _trial(name: str, told: str) -> click.Command:
 
 for _name, _told in _TRIALS.items():
     command.add_command(_trial(_name, _told))
+command.add_command(brokers.command)
 
 
 def _print(outcomes: list[Outcome], console: Console, folder: Path) -> None:

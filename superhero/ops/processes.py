@@ -230,6 +230,10 @@ class Processes:
         self._started.append(process)
         return process
 
+    def running(self) -> list[Process]:
+        """Return those that have not ended yet."""
+        return [process for process in self._started if process.running]
+
     def stop(self, timeout_s: float = 10.0) -> None:
         """Stop every process, the last one started first; each may take `timeout_s`."""
         while self._started:

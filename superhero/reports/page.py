@@ -42,7 +42,7 @@ table{{border-collapse:collapse;width:100%;font-size:14px}}
 th,td{{padding:8px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;
 font-variant-numeric:tabular-nums}}
 th:first-child,td:first-child{{text-align:left}}tr:last-child td{{border-bottom:0}}
-th{{color:var(--soft);font-weight:600;vertical-align:bottom;white-space:normal}}td.text{{text-align:left;white-space:normal;min-width:30ch}}
+th{{color:var(--soft);font-weight:600;vertical-align:bottom;white-space:normal}}.text{{text-align:left!important;white-space:normal!important;min-width:30ch}}
 td.good{{color:var(--good)}}td.bad{{color:var(--bad);background:var(--bad-bg);font-weight:600}}
 td.warn{{color:var(--warn);background:var(--warn-bg);font-weight:600}}tr.ours td{{font-weight:600}}
 footer{{margin-top:48px;color:var(--faint);font-size:13px}}
@@ -103,7 +103,12 @@ def plots(shown: Iterable[Plot], *, wide: bool = False) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[tuple[str, Sequence[Cell]]]) -> str:
     """Return a table; each row is a class ("ours" stands out) and its cells."""
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    rows = list(rows)
+    tones = [cell.tone if cell.tone == "text" else "" for cell in rows[0][1]] if rows else [""] * len(columns)
+    head = "".join(
+        f'<th scope="col" class="{tone}">{escape(column)}</th>'
+        for column, tone in zip(columns, tones, strict=True)
+    )
     body = "".join(
         f'<tr class="{kind}">'
         + "".join(f'<td class="{cell.tone}">{escape(cell.text)}</td>' for cell in cells)

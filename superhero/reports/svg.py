@@ -43,7 +43,7 @@ STYLE = """
 
 def svg(plot: Plot, *, alone: bool = False) -> str:
     """Return a plot as an element `svg`; `alone`: as a file of its own, with its colours in it."""
-    drawn = _bars(plot) if plot.kind == "bars" else _lines(plot)
+    drawn = _bars(plot) if plot.kind == "bars" else _lines(plot, hovers=not alone)
     height = _height(plot)
     head, style = "", ""
     if alone:
@@ -66,13 +66,13 @@ def _height(plot: Plot) -> int:
 
 def _bars(plot: Plot) -> Iterator[str]:
     values = {label: value for label, value in plot.series.items() if isinstance(value, int | float)}
+    beside = any(label.startswith("superhero") for label in values)  # ours beside others
     room = WIDTH - _LABEL - 90
     yield f'<text class="tick" x="{WIDTH - 14}" y="22" text-anchor="end">{escape(plot.axis)}</text>'
     for number, (label, value) in enumerate(values.items()):
         y = _TOP + number * (_BAR + _GAP)
         width = room * _share(value, values.values(), log=plot.log)
-        colour = "var(--c0)" if label.startswith("superhero") or len(values) < 2 else "var(--other)"
-        colour = f"var(--c{number % 6})" if plot.axis.startswith("share") else colour
+        colour = "var(--other)" if beside and not label.startswith("superhero") else "var(--c0)"
         yield (
             f'<text x="{_LABEL - 10}" y="{y + 13}" text-anchor="end">{escape(label)}</text>'
             f'<rect x="{_LABEL}" y="{y}" width="{max(width, 1.5):.1f}" height="{_BAR}" rx="4" '
@@ -93,7 +93,7 @@ def _share(value: float, values: Collection[float], *, log: bool) -> float:
     return (math.log10(value) - low) / (math.log10(most) - low)
 
 
-def _lines(plot: Plot) -> Iterator[str]:
+def _lines(plot: Plot, *, hovers: bool) -> Iterator[str]:
     curves: Mapping[str, Points] = {
         label: points for label, points in plot.series.items() if not isinstance(points, int | float)
     }
@@ -124,7 +124,8 @@ def _lines(plot: Plot) -> Iterator[str]:
             )
         yield f'<polyline class="curve" points="{path}" stroke="var(--c{number % 6})"/>'
     yield from _marks(plot.marks, lambda x: at(x, 0)[0], base)
-    yield from _hovers(curves, plot, lambda x: at(x, 0)[0], base - _TOP)
+    if hovers:
+        yield from _hovers(curves, plot, lambda x: at(x, 0)[0], base - _TOP)
     yield f'<text class="tick" x="{WIDTH - 14}" y="22" text-anchor="end">{escape(plot.axis)}</text>'
     place = f'x="{WIDTH - _RIGHT}" y="{base + 32}"'
     yield f'<text class="tick" {place} text-anchor="end">{escape(plot.x_axis)}</text>'

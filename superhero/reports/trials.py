@@ -91,7 +91,7 @@ def plots_of(outcome: Outcome) -> list[Plot]:
         drawn.append(Plot(f"{name}-broker", title, "lines", "messages/s", series, x_axis="seconds"))
     if seen.shares:
         title = f"Who acknowledged how many records: {outcome.trial}"
-        drawn.append(Plot(f"{name}-shares", title, "bars", "share in records", seen.shares))
+        drawn.append(Plot(f"{name}-shares", title, "bars", "records", seen.shares))
     return drawn
 
 

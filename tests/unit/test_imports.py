@@ -59,6 +59,7 @@ NOT_THE_SIMULATORS = (
     "superhero.chaos",
     "superhero.ops",
     "superhero.pulse",
+    "superhero.brokers",
     "superhero.reports",
     "superhero.transport",
     "superhero.testing",
@@ -73,7 +74,11 @@ RULES = {
     "superhero.ops": ANYBODY,
     "superhero.ops.flower_page": Rule(("superhero.transport",), frozenset({"celery", "flower", "tornado"})),
     "superhero.chaos": ANYBODY,
-    "superhero.reports": Rule(("superhero.ops", "superhero.reports"), frozenset({"matplotlib"})),
+    "superhero.brokers": ANYBODY,
+    "superhero.brokers.arms.kafka": Rule(("superhero.brokers",), frozenset({"confluent_kafka", "kombu"})),
+    "superhero.reports": Rule(
+        ("superhero.brokers", "superhero.ops", "superhero.reports"), frozenset({"matplotlib"})
+    ),
     "superhero.chaos.database": Rule(("superhero",), frozenset({"sqlalchemy"})),
     "superhero.config": Rule(("superhero.errors",)),
     "superhero.errors": Rule(),

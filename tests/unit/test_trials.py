@@ -6,53 +6,18 @@ import io
 import json
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from reports import OUTCOME, Asked
 from rich.console import Console
 
 from superhero.commands.experiment import _print
-from superhero.ops.run import Played
-from superhero.ops.tally import Tally
-from superhero.ops.timeline import Seen, rates
+from superhero.ops.timeline import rates
 from superhero.ops.trials import Outcome
 from superhero.reports import files
 from superhero.reports.trials import SCHEMA, trials_report
-
-OUTCOME = Outcome(
-    trial="one worker",
-    tally=Tally(
-        games_completed=35,
-        games_ingested=35,
-        games_lost=0,
-        games_duplicated=0,
-        records_emitted=394,
-        records_written=394,
-        records_lost=0,
-        records_duplicated=0,
-        contradictions=0,
-    ),
-    played=Played(35, 0, 1.0, 2100.0, []),
-    seconds=1.9,
-    workers=1,
-    seen=Seen(
-        depths=[(0.0, 0), (0.25, 107), (0.5, 3)],
-        curves={
-            "logged": [(0.1, 20), (0.5, 394)],
-            "published": [(0.1, 10), (0.5, 394)],
-            "delivered": [(0.0, 0), (0.2, 200), (0.6, 394)],
-            "acknowledged": [(0.0, 0), (0.3, 200), (0.7, 394)],
-            "written": [(0.4, 200), (0.8, 394)],
-        },
-        marks=[(0.3, "1 worker killed")],
-        shares={"worker1": 394},
-    ),
-    dead_letters=0,
-    notes=["Broker: one for this run."],
-    folder=Path("run"),
-)
 
 
 def _table(outcomes: list[Outcome]) -> str:
@@ -83,30 +48,10 @@ def test_the_table_of_all_trials_fits_a_terminal_of_80_characters() -> None:
     assert "…" not in text
 
 
-class _Asked(HTMLParser):
-    """What a page would fetch, and the text and elements in it."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.fetched: list[str] = []
-        self.elements: list[str] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(tag)
-        self.fetched += [f"{tag} {name}" for name, _ in attrs if name in {"src", "srcset", "data", "poster"}]
-        self.fetched += [tag] if tag in {"link", "script", "iframe", "object", "embed", "base"} else []
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_a_report_is_one_page_that_fetches_nothing_and_shows_verdict_and_curve() -> None:
     page = trials_report([OUTCOME], "superhero experiment single-worker").page
-    asked = _Asked(page)
+    asked = Asked(page)
     assert asked.fetched == []
-    assert "url(" not in page and "@import" not in page
     assert "394 records: 0 lost, 0 doubled" in asked.text
     assert "1 worker killed" in asked.text, "the curve is marked where workers died"
     assert asked.elements.count("svg") == 3 and "polyline" in asked.elements

@@ -56,6 +56,41 @@ def _fields(pid: int) -> list[str]:
         return []
 
 
+class Meter:
+    """Adds up what processes and their descendants use, as often as it is asked to look.
+
+    A process that ends keeps what it had used when it was last looked at. Both figures are None where there
+    is no /proc.
+    """
+
+    def __init__(self) -> None:
+        self._at_begin: dict[int, float] = {}
+        self._latest: dict[int, float] = {}
+        self._peak_bytes = 0
+
+    def begin(self, pids: Iterable[int]) -> None:
+        """Count from now on; what these processes used before does not count."""
+        self._at_begin = {each: cpu_s([each]) for pid in pids for each in family(pid)}
+
+    def look(self, pids: Iterable[int]) -> None:
+        """Read how much they use now."""
+        now = [each for pid in pids for each in family(pid)]
+        for each in now:
+            self._latest[each] = max(cpu_s([each]), self._latest.get(each, 0.0))
+        self._peak_bytes = max(self._peak_bytes, sum(memory_bytes(each) for each in now))
+
+    @property
+    def cpu_s(self) -> float | None:
+        """Seconds of processor time since `begin`."""
+        used = sum(seconds - self._at_begin.get(pid, 0.0) for pid, seconds in self._latest.items())
+        return round(used, 2) if self._latest else None
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The most memory they had in use together; what processes share counts for each."""
+        return self._peak_bytes or None
+
+
 class Sampler:
     """Calls something every `every_s` seconds in a thread of its own, and keeps (seconds, what it said)."""
 

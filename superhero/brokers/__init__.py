@@ -1,0 +1,1 @@
+"""Brokers side by side: the same records through each, in the same trials, with real processes."""

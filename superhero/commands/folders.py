@@ -1,0 +1,26 @@
+"""Where a trial's data, logs and report go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def folder_option(command: F) -> F:
+    """Add the option that says where they go."""
+    return click.option(
+        "--folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where data, logs and the report go. [default: var/trials/<time>]",
+    )(command)
+
+
+def a_folder() -> Path:
+    """Return where they go by default: a new folder at every call."""
+    return Path("var/trials") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
