@@ -143,9 +143,8 @@ def _play(trial: _Trial, size: Size, run: PipelineRun, timeline: Timeline, say: 
         timeline.mark(f"{workers} killed")
     report = played(bots, _PLAY_TIMEOUT_S)
     run.wait_until_published()
-    timeline.mark("bots done")
+    timeline.mark("bots done" + (f", {workers} come" if trial.workers_after else ""))
     if trial.workers_after:
-        timeline.mark(f"{workers} {'come back' if trial.workers_killed else 'come'}")
         run.start_workers(size.workers, concurrency=1)
     return report
 

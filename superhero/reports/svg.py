@@ -13,10 +13,10 @@ from html import escape
 from superhero.reports.plot import Plot, Points, shown
 
 WIDTH = 580
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 18, 44, 40
-_LINES_HEIGHT = 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 18, 62, 40
+_LINES_HEIGHT = 270
 _BAR, _GAP = 18, 10
-_LABEL = 150
+_BARS_TOP, _LABEL = 44, 150
 _HOVERS = 120
 _CHARACTER = 6.4  # width of a letter of the small text, about
 
@@ -60,7 +60,7 @@ def svg(plot: Plot, *, alone: bool = False) -> str:
 
 def _height(plot: Plot) -> int:
     if plot.kind == "bars":
-        return _TOP + len(plot.series) * (_BAR + _GAP) + 12
+        return _BARS_TOP + len(plot.series) * (_BAR + _GAP) + 12
     return _LINES_HEIGHT + (20 if len(plot.series) > 1 else 0)
 
 
@@ -70,7 +70,7 @@ def _bars(plot: Plot) -> Iterator[str]:
     room = WIDTH - _LABEL - 90
     yield f'<text class="tick" x="{WIDTH - 14}" y="22" text-anchor="end">{escape(plot.axis)}</text>'
     for number, (label, value) in enumerate(values.items()):
-        y = _TOP + number * (_BAR + _GAP)
+        y = _BARS_TOP + number * (_BAR + _GAP)
         width = room * _share(value, values.values(), log=plot.log)
         colour = "var(--other)" if beside and not label.startswith("superhero") else "var(--c0)"
         yield (
@@ -134,8 +134,8 @@ def _lines(plot: Plot, *, hovers: bool) -> Iterator[str]:
 
 
 def _marks(marks: Sequence[tuple[float, str]], at_x: Callable[[float], float], base: float) -> Iterator[str]:
-    """Draw what happened when. A text that would run into the one before it goes a line lower."""
-    taken = [-math.inf, -math.inf, -math.inf]
+    """Draw what happened when. A text that would run into the one before it goes a line higher."""
+    taken = [-math.inf, -math.inf]
     for moment, text in sorted(marks):
         x = at_x(moment)
         width = len(text) * _CHARACTER
@@ -143,8 +143,8 @@ def _marks(marks: Sequence[tuple[float, str]], at_x: Callable[[float], float], b
         begin = x - width - 6 if right else x + 5
         row = next((row for row, end in enumerate(taken) if begin > end), len(taken) - 1)
         taken[row] = begin + width + 6
-        yield f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{base}"/>'
-        yield f'<text class="mark-text" x="{begin:.1f}" y="{_TOP + 2 + row * 14}">{escape(text)}</text>'
+        yield f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 18}" y2="{base}"/>'
+        yield f'<text class="mark-text" x="{begin:.1f}" y="{_TOP - 8 - row * 13}">{escape(text)}</text>'
 
 
 def _hovers(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from superhero.ops.timeline import Seen, rates
@@ -102,9 +103,14 @@ def _rates_plot(name: str, title: str, seen: Seen) -> Plot:
 
 
 def _end(seen: Seen) -> float:
-    """Return when the last record was acknowledged or written, or the last thing was done to the run."""
-    moments = [curve[-1][0] for curve in (seen.curves["acknowledged"], seen.curves["published"]) if curve]
-    return max([*moments, *(moment for moment, _ in seen.marks)], default=0.0)
+    """Return when the last record was on its way, or the last thing was done to the run."""
+    changes = [
+        moment
+        for curve in seen.curves.values()
+        for (_, before), (moment, now) in pairwise(curve)
+        if now != before
+    ]
+    return max([*changes, *(moment for moment, _ in seen.marks)], default=0.0)
 
 
 def _stretch(seen: Seen) -> float:
