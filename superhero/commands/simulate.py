@@ -25,7 +25,7 @@ from superhero.events import GameCompleted
 from superhero.generator.faults import Delivery, deliver
 from superhero.headless import PLAYERS, START, play
 from superhero.ops.answer_key import AnswerKeyWriter
-from superhero.ops.outlets import Put, lines, pipeline
+from superhero.ops.outlets import AT_A_TIME, Put, lines, pipeline
 from superhero.ops.pace import Pace
 from superhero.roster import read_file, shipped
 from superhero.transport import CeleryHandler
@@ -132,7 +132,7 @@ def command(
         }
     )
     begun = time.monotonic()
-    with _outlet(to, patience_s) as put:
+    with _outlet(to, patience_s, paced=set_to.speed is not None) as put:
         count = _pour(deliver(records, set_to.shares, seed), _sending(put, set_to, key, answer_key), games)
     if answer_key is not None:
         with _file(answer_key) as file:
@@ -155,17 +155,19 @@ def _sending(put: Put, set_to: Dials, key: AnswerKeyWriter, answer_key: Path | N
 
 
 @contextmanager
-def _outlet(to: str, patience_s: float) -> Iterator[Put]:
+def _outlet(to: str, patience_s: float, *, paced: bool) -> Iterator[Put]:
     if to == _STDOUT:
         with lines(sys.stdout.buffer) as put:
             yield put
     elif to == _PIPELINE:
         settings = from_env()
         handler = CeleryHandler(broker_url=settings.broker_url, spool_dir=settings.spool_dir)
+        # A record with a time of its own is not held back until there are others.
+        at_a_time = 1 if paced else AT_A_TIME
         with (
             pulse(settings.redis_url, "simulate", handler),
             closing(handler),
-            pipeline(handler, handler, patience_s) as put,
+            pipeline(handler, patience_s, at_a_time=at_a_time) as put,
         ):
             yield put
     else:

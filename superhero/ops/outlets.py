@@ -1,25 +1,32 @@
-"""Where the records of a headless run go: into the pipeline, or out as JSON lines of envelopes."""
+"""Where the records of a headless run go: into the pipeline, or out as JSON lines of envelopes.
+
+No logger sees them: an envelope is made of a record directly, byte for byte the one that the transport makes
+of what the server logs (`log_event`), at a third of the price.
+"""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import BinaryIO, Protocol
 
+import orjson
+
 from superhero.errors import BrokerUnavailable
-from superhero.eventlog import log_event, told
-from superhero.events import CHANNELS
+from superhero.eventlog import told
 from superhero.headless import Record
+from superhero.transport.capture import Captured
 from superhero.transport.counters import Counters
-from superhero.transport.envelope import Envelope, encode
+from superhero.transport.envelope import Envelope, decode, encode_fields, with_id
 
 MOST_WAITING = 10_000
 MOST_WAITING_BYTES = 8 << 20
 """Records and bytes in the transport above which the run waits for it: far below what it has room for."""
 
-_LOOK_EVERY = 250  # records between two looks at the transport's counters
+AT_A_TIME = 250
+"""Records put into the transport together; also how many go between two looks at how far it is."""
 _FLUSH_S = 1.0
 
 Put = Callable[[Record], None]
@@ -28,26 +35,42 @@ Put = Callable[[Record], None]
 class Transport(Protocol):
     """What an outlet asks of the logging transport's handler."""
 
+    def put_many(self, captured: Sequence[Captured]) -> None:
+        """Keep records: see CeleryHandler."""
+
     def flush(self, timeout_s: float = ...) -> bool:
-        """Wait until everything logged is safe; False when time was up before."""
+        """Wait until everything kept is safe; False when time was up before."""
 
     def counters(self) -> Counters:
         """Return what the transport did so far."""
 
 
-def envelope(record: Record) -> Envelope:
-    """Return the envelope that the transport would make of a record, dated by the run's own clock."""
+def captured(record: Record) -> Captured:
+    """Return what the transport would take of a record, dated by the run's own clock."""
     event = record.event
-    return Envelope(
-        id=record.record_id,
-        channel=event.channel,
-        time=f"{record.time.isoformat(timespec='microseconds')[:26]}Z",  # in place of +00:00
-        level="INFO",
-        logger=event.channel,
-        event=event.name,
-        message=told(event),
-        payload=record.payload(),
-    )
+    channel = event.channel
+    fields = {
+        "channel": channel,
+        "time": _utc(record.time),
+        "level": "INFO",
+        "logger": channel,
+        "event": event.name,
+        "message": told(event),
+        "payload": record.payload(),
+    }
+    return channel, encode_fields(fields), record.record_id
+
+
+def envelope(record: Record) -> Envelope:
+    """Return the envelope that a worker would get of a record."""
+    _, fields, record_id = captured(record)
+    return decode(orjson.loads(with_id(record_id or "", fields)))
+
+
+def _utc(moment: datetime) -> str:
+    """Return a moment in UTC as ISO 8601 with microseconds; `isoformat` takes four times as long."""
+    text = orjson.dumps(moment, option=orjson.OPT_UTC_Z).decode()
+    return text[1:-1] if moment.microsecond else f"{text[1:-2]}.000000Z"
 
 
 @contextmanager
@@ -55,7 +78,8 @@ def lines(file: BinaryIO) -> Iterator[Put]:
     """Yield a function that writes a record to `file` as a line of JSON."""
 
     def put(record: Record) -> None:
-        file.write(encode(envelope(record)) + b"\n")
+        _, fields, _ = captured(record)
+        file.write(with_id(record.record_id, fields) + b"\n")
 
     yield put
     file.flush()
@@ -63,25 +87,34 @@ def lines(file: BinaryIO) -> Iterator[Put]:
 
 @contextmanager
 def pipeline(
-    handler: logging.Handler,
     transport: Transport,
     patience_s: float,
     clock: Callable[[], float] = time.monotonic,
+    *,
+    at_a_time: int = AT_A_TIME,
 ) -> Iterator[Put]:
-    """Yield a function that logs a record through `handler` alone, and waits where the transport is behind.
+    """Yield a function that puts a record into the transport, and waits where the transport is behind.
 
-    Nothing is dropped, however fast the run. Leaving waits until all is safe. Raise BrokerUnavailable, then
-    or in between, when the transport got no further for `patience_s`.
+    Nothing is dropped, however fast the run. Records go `at_a_time`; with 1 each is on its way when the
+    function returns. Leaving waits until all is safe. Raise BrokerUnavailable, then or in between, when the
+    transport got no further for `patience_s`.
     """
     pressure = _Pressure(transport, patience_s, clock)
+    held: list[Captured] = []
 
     def put(record: Record) -> None:
-        pressure.look_now_and_then()
-        log_event(record.event, record.record_id, record.time.timestamp(), record.instead)
+        held.append(captured(record))
+        if len(held) >= at_a_time:
+            put_held()
 
-    with _only(handler):
-        yield put
-        pressure.wait_until_safe()
+    def put_held() -> None:
+        pressure.look_now_and_then(len(held))
+        transport.put_many(held)
+        held.clear()
+
+    yield put
+    put_held()
+    pressure.wait_until_safe()
 
 
 class _Pressure:
@@ -91,14 +124,14 @@ class _Pressure:
         self._transport = transport
         self._patience_s = patience_s
         self._clock = clock
-        self._until_look = _LOOK_EVERY
+        self._until_look = AT_A_TIME
 
-    def look_now_and_then(self) -> None:
-        """Count a record; look at the counters every so many."""
-        self._until_look -= 1
+    def look_now_and_then(self, records: int) -> None:
+        """Count records; look at the counters every so many."""
+        self._until_look -= records
         if self._until_look > 0:
             return
-        self._until_look = _LOOK_EVERY
+        self._until_look = AT_A_TIME
         counters = self._transport.counters()
         if counters.waiting > MOST_WAITING or counters.waiting_bytes > MOST_WAITING_BYTES:
             self.wait_until_safe()
@@ -116,20 +149,3 @@ class _Pressure:
                     f"{f': {now.last_error}' if now.last_error else ''}; run the command again once it is "
                     "back: the same seed gives the same record ids, so nothing is doubled"
                 )
-
-
-@contextmanager
-def _only(handler: logging.Handler) -> Iterator[None]:
-    """Let the channels' records go to `handler` and nowhere else."""
-    before = [(logger, logger.level, logger.propagate) for logger in map(logging.getLogger, CHANNELS)]
-    for logger, _, _ in before:
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for logger, level, propagate in before:
-            logger.removeHandler(handler)
-            logger.setLevel(level)
-            logger.propagate = propagate

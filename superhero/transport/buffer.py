@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import Protocol
 
 from superhero.transport.leases import NONE, Lease, Line
@@ -29,6 +29,9 @@ class Buffer(Protocol):
 
     def put(self, encoded: bytes) -> bool:
         """Keep a record; False when there is no room. Hold `put_lock`; waits for no other."""
+
+    def put_many(self, encoded: Sequence[bytes]) -> int:
+        """Do as `put` with each of some records; return how many are kept."""
 
     def lease(
         self, max_records: int, max_bytes: int, *, resting: Set[str] = NONE, busy: Set[str] = NONE
@@ -92,6 +95,10 @@ class MemoryBuffer:
         self._incoming.append((put, encoded))
         self._put, self._put_bytes = put + 1, put_bytes
         return True
+
+    def put_many(self, encoded: Sequence[bytes]) -> int:
+        """Keep as many of some records as there is room for, and return how many. Hold `put_lock`."""
+        return sum(map(self.put, encoded))
 
     def lease(
         self, max_records: int, max_bytes: int, *, resting: Set[str] = NONE, busy: Set[str] = NONE

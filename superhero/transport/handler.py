@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -130,6 +130,21 @@ class CeleryHandler(logging.Handler):
                 outlet.put(captured)
         except Exception:
             self.handleError(record)
+
+    def put_many(self, captured: Sequence[Captured]) -> None:
+        """Keep records that no logger made, as if each had been logged; filters are not asked.
+
+        For volume. Each is its channel, the fields of its envelope as `encode_fields` returns them, and its
+        record id, None for the next number. As safe when this returns as what was logged, and dropped and
+        counted alike. Raise TransportError once the handler is closed.
+        """
+        outlet = self._outlet
+        if outlet is None or self._closed:
+            outlet = self._open_outlet()
+        if outlet is None:
+            self._early.extend(captured)
+        else:
+            outlet.put_many(captured)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Count a record that could not be kept, and print the first such error as logging does."""

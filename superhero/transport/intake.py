@@ -9,6 +9,7 @@ thread may log, too, by a finalizer: `put` takes one lock, and who holds that on
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from secrets import token_hex
 
 from superhero.transport.buffer import Buffer
@@ -57,16 +58,13 @@ class Intake:
             try:
                 while True:
                     channel, fields, record_id = captured
-                    if record_id is None:
-                        producer = self._producers.get(channel)
-                        if producer is None:
-                            producer = self._producers[channel] = _Producer(f"{self._process}-{channel}")
+                    producer = self._producers.get(channel)
+                    if record_id is None and producer is not None:
                         number = producer.next_number
                         producer.next_number = number + 1
                         encoded = with_number(producer.before_number, number, fields)
                     else:
-                        self._brought[channel] = record_id
-                        encoded = with_id(record_id, fields)
+                        encoded = self._numbered(channel, fields, record_id)
                     self.emitted += 1
                     if not self._buffer.put(encoded):
                         self.dropped += 1
@@ -86,7 +84,35 @@ class Intake:
             numbers[f"{self._process}-{channel}"] = producer.next_number
         return numbers
 
+    def put_many(self, captured: Sequence[Captured]) -> None:
+        """Do as `put` does with each record, at a fraction of the price."""
+        with self._lock:
+            if self._inside:
+                self._set_aside.extend(captured)
+                return
+            self._inside = True
+            try:
+                encoded = [self._numbered(*each) for each in captured]
+                self.emitted += len(encoded)
+                self.dropped += len(encoded) - self._buffer.put_many(encoded)
+                if self._publisher.listening:
+                    self._publisher.ring()
+            finally:
+                self._inside = False
+
     def put_set_aside(self) -> None:
         """Put what was set aside too late. The publisher's thread calls it between two rounds."""
         if self._set_aside:
             self.put(self._set_aside.popleft())
+
+    def _numbered(self, channel: str, fields: bytes, record_id: str | None) -> bytes:
+        """Return the whole envelope."""
+        if record_id is not None:
+            self._brought[channel] = record_id
+            return with_id(record_id, fields)
+        producer = self._producers.get(channel)
+        if producer is None:
+            producer = self._producers[channel] = _Producer(f"{self._process}-{channel}")
+        number = producer.next_number
+        producer.next_number = number + 1
+        return with_number(producer.before_number, number, fields)

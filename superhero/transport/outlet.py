@@ -65,6 +65,8 @@ class Outlet:
         """Number a record and keep it, see `Intake.put`."""
         self.numbers = self._intake.numbers
         """Say how far each producer has come, see `Intake.numbers`."""
+        self.put_many = self._intake.put_many
+        """Number records and keep them, see Intake."""
 
     def start(self) -> None:
         """Start the threads."""

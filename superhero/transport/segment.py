@@ -91,6 +91,14 @@ class Segment:
         self.end += size
         self.count += 1
 
+    def append_all(self, encoded: Sequence[bytes]) -> None:
+        """Append records by one write. Raise OSError, and keep none, if that fails."""
+        frames = b"".join([_pack_head(_MAGIC, crc32(each), len(each)) + each for each in encoded])
+        if os.pwrite(self._fd, frames, self.end) != len(frames):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        self.end += len(frames)
+        self.count += len(encoded)
+
     def read(self) -> tuple[list[tuple[int, bytes]], int]:
         """Return the next records, (position, encoded), and how many damaged stretches were passed over."""
         end, start = self.end, self.read_at

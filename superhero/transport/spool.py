@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Set
+from collections.abc import Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 
 from superhero.errors import SpoolError
@@ -89,6 +90,17 @@ class Spool:
             self._disk_again_at = time.monotonic() + _PAUSE_S
             return self._memory.put(encoded)
         return True
+
+    def put_many(self, encoded: Sequence[bytes]) -> int:
+        """Keep as many of some records as there is room for, mostly by one write; return how many."""
+        head = self._shelf.head
+        if head is not None and head.end + sum(map(len, encoded)) <= head.limit:
+            with suppress(
+                OSError
+            ):  # nothing of it is kept then; `put` meets the same and does what is to be done
+                head.append_all(encoded)
+                return len(encoded)
+        return sum(map(self.put, encoded))
 
     def lease(
         self, max_records: int, max_bytes: int, *, resting: Set[str] = NONE, busy: Set[str] = NONE

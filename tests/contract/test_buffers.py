@@ -72,6 +72,17 @@ def test_records_come_out_as_they_went_in(buffer: Buffer) -> None:
     assert (lease.channel, lease.first_id) == ("a", "p-a:0")
 
 
+def test_many_records_are_put_as_one_by_one(buffer: Buffer) -> None:
+    put(buffer, 1)
+    with buffer.put_lock:
+        for first in (1, 4, 40):
+            count = 36 if first == 4 else 3
+            assert buffer.put_many([envelope("a", first + number) for number in range(count)]) == count
+    put(buffer, 1, first=43)
+    assert lease_ids(buffer) == [f"p-a:{number}" for number in range(44)]
+    assert len(buffer) == 44
+
+
 def test_an_empty_buffer_leases_nothing(buffer: Buffer) -> None:
     assert buffer.lease(10, 1 << 20) is None
     assert (len(buffer), buffer.size_bytes, buffer.oldest()) == (0, 0, None)

@@ -16,6 +16,12 @@ def test_a_full_buffer_refuses_the_newest() -> None:
     assert len(buffer) == 2
 
 
+def test_of_many_records_those_are_kept_that_there_is_room_for() -> None:
+    buffer = MemoryBuffer(2, 1000)
+    assert buffer.put_many([envelope(number) for number in range(3)]) == 2
+    assert len(buffer) == 2
+
+
 def test_a_buffer_is_full_by_bytes_too() -> None:
     buffer = MemoryBuffer(100, 2 * len(envelope(0)))
     assert [buffer.put(envelope(number)) for number in range(3)] == [True, True, False]

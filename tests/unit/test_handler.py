@@ -16,6 +16,7 @@ import pytest
 from superhero.errors import TransportError
 from superhero.testing import CollectingHandler, ScriptedSender
 from superhero.transport import CeleryHandler, Counters
+from superhero.transport.envelope import encode_fields
 
 Log = tuple[logging.Logger, CeleryHandler, ScriptedSender]
 
@@ -181,6 +182,18 @@ def test_the_counters_add_up_and_are_ready_for_json(log: Log) -> None:
     assert counters.emitted == counters.confirmed == counters.published == 10
     assert (counters.waiting, counters.waiting_bytes, counters.oldest_age_s) == (0, 0, 0.0)
     assert json.loads(json.dumps(asdict(counters)))["connected"] is True
+
+
+def test_records_that_no_logger_made_are_sent_as_if_they_were_logged(log: Log) -> None:
+    logger, handler, sender = log
+    logger.info("logged")
+    handler.put_many([("app.orders", encode_fields({"channel": "app.orders", "n": n}), None) for n in (1, 2)])
+    handler.put_many([("app.orders", encode_fields({"channel": "app.orders", "n": 3}), "own:7")])
+    assert handler.flush()
+    ids = [record["id"].rpartition(":") for record in arrived(sender)]
+    assert [number for _, _, number in ids] == ["0", "1", "2", "7"]
+    assert (ids[0][0] == ids[2][0], ids[3][0]) == (True, "own")
+    assert handler.counters().emitted == 4
 
 
 def test_a_signal_handler_may_log_while_its_thread_logs(log: Log) -> None:
