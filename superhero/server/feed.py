@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from superhero import keys
 from superhero.errors import StoreError
-from superhero.server.store import TIMEOUT_S, pool
+from superhero.server.link import TIMEOUT_S, pool
 
 SILENCE_S = 10.0
 """Seconds of silence after which the connection is asked whether it is there; after as many it is lost."""

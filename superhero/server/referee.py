@@ -12,11 +12,12 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from superhero import messages
-from superhero.errors import BadRequest, StoreError
+from superhero.errors import BadRequest, RuleViolation, StoreError
 from superhero.events import AttackMade, Event, GameCompleted, GameTimedOut
 from superhero.game import rules
 from superhero.game.ratings import rate
@@ -98,19 +99,32 @@ class Referee:
 
     async def act(self, request: messages.Act) -> dict[str, Any]:
         """Carry out an attack, if it is allowed now. Raise BadRequest or RuleViolation."""
-        user = public_id(request.user_token)
+        game, user = request.game_token, public_id(request.user_token)
+        known = self._store.known(game)
+        if known is not None:
+            # Spares the load. The commit tells if it is outdated; so may be the reason of a refusal.
+            with suppress(BadRequest, RuleViolation):
+                answer = await self._attack(known, user, request)
+                if answer is not None:
+                    return answer
         while True:
-            before = await self.snapshot(request.game_token, user)
-            attack = _attack(before, user, request.enemy_token)
-            if attack is None:
-                return messages.completed(request.game_token)
-            after, events = rules.apply(before.state, attack)
-            moment = time.time()
-            timestamp = datetime.fromtimestamp(moment, UTC).isoformat()
-            made = next(event for event in events if isinstance(event, AttackMade))
-            log = messages.encode(messages.attacked(made, user, timestamp)).decode()
-            if await self._commit(before, after, events, moment=moment, log=log):
-                return messages.attacked(made, request.user_token, timestamp)
+            answer = await self._attack(await self.snapshot(game, user), user, request)
+            if answer is not None:
+                return answer
+
+    async def _attack(self, before: Snapshot, user: str, request: messages.Act) -> dict[str, Any] | None:
+        """Carry out an attack on the game as it was at `before`; None when it is so no more."""
+        attack = _attack(before, user, request.enemy_token)
+        if attack is None:
+            return messages.completed(request.game_token)
+        after, events = rules.apply(before.state, attack)
+        moment = time.time()
+        timestamp = datetime.fromtimestamp(moment, UTC).isoformat()
+        made = next(event for event in events if isinstance(event, AttackMade))
+        log = messages.encode(messages.attacked(made, user, timestamp)).decode()
+        if not await self._commit(before, after, events, moment=moment, log=log):
+            return None
+        return messages.attacked(made, request.user_token, timestamp)
 
     async def snapshot(self, game: str, user: str) -> Snapshot:
         """Return a game as it is now, for one who is in it. Raise BadRequest for anybody else."""

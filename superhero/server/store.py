@@ -16,15 +16,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from superhero import keys
@@ -34,7 +31,8 @@ from superhero.events import Event, UserLoggedIn
 from superhero.game.ratings import Rating
 from superhero.game.rules import GameState
 from superhero.identity import new_game_token, new_user_token, public_id
-from superhero.redis_clients import blocking_pool
+from superhero.server.known import KnownGames
+from superhero.server.link import Link
 from superhero.server.records import Producers, Record, read_entry
 from superhero.server.snapshot import Snapshot, Status, changed, read_rating, step
 
@@ -44,10 +42,6 @@ DEAD_AFTER_S = 10.0
 START_GRACE_S = 2.0
 """Seconds that the server of the last one to join has to start the game before any server does."""
 
-TIMEOUT_S = 3.0
-"""Seconds a Redis call may take."""
-
-_CONNECTIONS = 32
 _SCRIPTS = ("login", "join", "load", "commit", "hero", "due", "live", "settle")
 _DUE_AT_A_TIME = 500
 _IDS_AT_A_TIME = 1000
@@ -72,7 +66,8 @@ class Store:
         self.server = server
         self._url = redis_url
         self._producers = Producers(server)
-        self._redis = Redis.from_pool(pool(redis_url, _CONNECTIONS))
+        self._link = Link(redis_url)
+        self._known = KnownGames()
         self._scripts = {name: _read_script(name) for name in _SCRIPTS}
 
     async def __aenter__(self) -> Self:
@@ -81,7 +76,7 @@ class Store:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._redis.aclose(close_connection_pool=True)  # a pool of our own, so it is ours to close
+        await self._link.close()
 
     async def ping(self) -> None:
         """Return if Redis answers, else raise StoreError."""
@@ -165,6 +160,10 @@ class Store:
         ratings = await self._call("HMGET", keys.ratings(), *users)
         return {user: read_rating(text) for user, text in zip(users, ratings, strict=True)}
 
+    def known(self, game: str) -> Snapshot | None:
+        """Return a running game as this server committed it last; `commit` will tell if it is so no more."""
+        return self._known.get(game, self._link.wire)
+
     async def commit(
         self,
         before: Snapshot,
@@ -185,6 +184,9 @@ class Store:
         deadline_s  seconds from now until the game must be looked at; None: never again
         """
         game = after.game_token
+        if self._known.is_void(before, self._link.wire):  # the connection was lost while the step was decided
+            self._known.forget(game)
+            return None
         fields = step(before, after, status, events, log, deadline_s)
         fields["events"] = self._producers.entries(events, moment)
         ids = await self._run(
@@ -205,7 +207,12 @@ class Store:
             ],
             [game, before.version, orjson.dumps(fields)],
         )
-        return None if ids is None else self._producers.records(ids, events, moment)
+        if ids is None:
+            self._known.forget(game)
+            return None
+        snapshot = replace(before, version=before.version + 1, status=status, due=False, state=after)
+        self._known.committed(snapshot, self._link.wire)
+        return self._producers.records(ids, events, moment)
 
     async def hero(self, game: str, token: str) -> dict[str, int] | None:
         """Return id, attack and health of whom `token`, secret or public, stands for.
@@ -239,8 +246,9 @@ class Store:
         """
         cursor = 0
         while True:
-            cursor, page = await self._call("HSCAN", keys.outbox(server), cursor, "COUNT", _IDS_AT_A_TIME)
-            yield list(page)
+            reply = await self._call("HSCAN", keys.outbox(server), cursor, "COUNT", _IDS_AT_A_TIME)
+            cursor, page = int(reply[0]), reply[1]
+            yield page[::2]  # ids and entries in turns
             if cursor == 0:
                 return
 
@@ -261,9 +269,7 @@ class Store:
     async def _run(self, name: str, keys_used: Sequence[str], arguments: Sequence[Any]) -> Any:
         script, digest = self._scripts[name]
         try:
-            return await self._redis.execute_command(
-                "EVALSHA", digest, len(keys_used), *keys_used, *arguments
-            )
+            return await self._link.call("EVALSHA", digest, len(keys_used), *keys_used, *arguments)
         except NoScriptError:
             return await self._call("EVAL", script, len(keys_used), *keys_used, *arguments)
         except (RedisError, OSError) as error:
@@ -271,26 +277,12 @@ class Store:
 
     async def _call(self, *command: Any) -> Any:
         try:
-            return await self._redis.execute_command(*command)
+            return await self._link.call(*command)
         except (RedisError, OSError) as error:
             raise self._store_error(error) from error
 
     def _store_error(self, error: Exception) -> StoreError:
         return StoreError(f"Redis at {without_password(self._url)}: {error or type(error).__name__}")
-
-
-def pool(redis_url: str, connections: int) -> BlockingConnectionPool:
-    """Return a pool that gives up at once: a step sent twice might be committed twice."""
-    return blocking_pool(
-        redis_url,
-        max_connections=connections,
-        timeout=TIMEOUT_S,
-        protocol=2,
-        decode_responses=True,
-        socket_connect_timeout=TIMEOUT_S,
-        socket_timeout=TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 def _read_script(name: str) -> tuple[str, str]:

@@ -99,6 +99,7 @@ class Intake:
                     self._publisher.ring()
             finally:
                 self._inside = False
+        self.put_set_aside()
 
     def put_set_aside(self) -> None:
         """Put what was set aside too late. The publisher's thread calls it between two rounds."""

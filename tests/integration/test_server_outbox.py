@@ -14,7 +14,6 @@ import api_v1
 import pytest
 import redis
 from api_v1 import ACTION, Player, ask
-from redis.asyncio import Redis
 from serving import give_heroes, logged, serving, url_of
 
 from superhero import keys
@@ -22,6 +21,7 @@ from superhero.events import AttackMade, UserLoggedIn
 from superhero.identity import public_id
 from superhero.server import outbox, store
 from superhero.server.app import GameServer, ServerConfig
+from superhero.server.link import Link
 from superhero.server.outbox import Settled
 
 if TYPE_CHECKING:
@@ -171,11 +171,11 @@ async def test_a_redis_that_lost_its_memory_gives_no_id_twice(redis_url: str, cl
 async def test_a_step_whose_reply_was_lost_is_logged_all_the_same(
     redis_url: str, client: redis.Redis, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execute = Redis.execute_command
+    call = Link.call
     lost: list[object] = []
 
-    async def execute_and_lose_the_reply(self: Redis, *command: Any, **options: Any) -> Any:
-        reply = await execute(self, *command, **options)
+    async def call_and_lose_the_reply(self: Link, *command: Any) -> Any:
+        reply = await call(self, *command)
         if not lost and b"enemy_health_post" in repr(command).encode():
             lost.append(reply)
             raise redis.ConnectionError("the connection was lost before the reply came")
@@ -193,7 +193,7 @@ async def test_a_step_whose_reply_was_lost_is_logged_all_the_same(
             "ENEMY_TOKEN": public_id(second.token),
             "ACTION": "ATTACK",
         }
-        monkeypatch.setattr(Redis, "execute_command", execute_and_lose_the_reply)
+        monkeypatch.setattr(Link, "call", call_and_lose_the_reply)
         with logged() as log:
             answer = await ask(url_of(server), ACTION, **request)
             assert answer == {"PAYLOAD": {}, "STATUS": "GAME STATE NOT AVAILABLE"}
