@@ -26,7 +26,7 @@ def main() -> None:
     seconds, cpu_s, rows = 0.0, 0.0, 0
     with open_sink(os.environ["BENCH_SINK"]) as sink:
         for envelopes in _batches(Path(sys.argv[1])):
-            writes = writes_of(sort_out(REGISTRY, envelopes).good)
+            writes = writes_of(REGISTRY, sort_out(REGISTRY, envelopes).good)
             rows += sum(len(write.rows) for write in writes)
             began, cpu_began = time.monotonic(), time.process_time()
             sink.write(writes)

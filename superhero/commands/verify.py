@@ -10,15 +10,16 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from superhero.commands.verdicts import Finding, in_json, show
 from superhero.config import Settings, from_env
 from superhero.errors import ServiceError
 from superhero.events import CHANNELS
-from superhero.ops.answer_key import read_answer_key
+from superhero.ops.answer_key import AnswerKey, read_answer_key
 from superhero.ops.datasets import files, folder_of
 from superhero.ops.depths import Waiting, waiting
-from superhero.ops.held import hold
+from superhero.ops.held import KeyVerdict, hold
 from superhero.ops.mirror import mirrored
 from superhero.ops.quarantine import Selection, look
 from superhero.ops.readers import is_json_lines, open_reader
@@ -79,7 +80,7 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
     ours = {*CHANNELS, *settings.channels, *(channel for channel, _ in (key.records if key else ()))}
     # Before the sink is read: what was written meanwhile stands in the one or the other.
     before = None if offline else _waiting(settings, ours)
-    found = Finding(held=hold(open_reader(url), key) if key else None, waiting=before)
+    found = Finding(held=_held(url, key) if key else None, waiting=before)
     if found.held is not None and not is_json_lines(url):
         return found
     expected = read_expected(expect) if expect else Expected()
@@ -99,6 +100,17 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
     seen = {name for line in verdict.producers for name in line.channel.split(", ") if name} - ours
     after = _waiting(settings, seen)
     return replace(found, waiting=Waiting({**after.queues, **before.queues}, after.error))
+
+
+def _held(url: str, key: AnswerKey) -> KeyVerdict:
+    """Hold the sink against the key, showing on a terminal how far that has come."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks = {
+            name: bar.add_task(name, total=expected) for name, (expected, _) in sorted(key.datasets.items())
+        }
+        return hold(open_reader(url), key, lambda name, rows: bar.update(tasks[name], completed=rows))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def writes_of(event: Event, record_id: str) -> Iterator[Write]:
     envelope = Envelope(
         record_id, event.channel, time, "INFO", event.channel, event.name, text, event.payload()
     )
-    yield from records.records(envelope, event)
+    yield from records.records([envelope])
     if isinstance(event, AttackMade):
         yield from attacks.attacks(envelope, event)
     if isinstance(event, GameCompleted):
