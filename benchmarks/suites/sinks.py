@@ -10,11 +10,11 @@ from pathlib import Path
 
 from benchmarks.databases import Server, bucket, mariadb, postgresql
 from benchmarks.figures import Cell, Figures, Plot, Table, Target
-from benchmarks.resources import cpu_of_all_s
 from benchmarks.stage import Stage
 from benchmarks.suites.to_disk import program
 from superhero.errors import ServiceError
 from superhero.ops.processes import superhero_argv
+from superhero.ops.usage import cpu_of_all_s
 
 GAMES = 30_000
 """About a million rows in all datasets."""
