@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ def save(broker_url: str, path: Path, selection: Selection) -> int:
         beside.replace(path)
     except OSError as error:
         raise ServiceError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):  # it is in its place, or could not be made
+            beside.unlink()
     return count
 
 

@@ -72,3 +72,12 @@ def test_a_file_that_holds_no_letters_is_refused_before_anything_is_sent(broker:
     assert letters(broker) == []
     assert quarantine(broker, "restore", str(tmp_path / "nowhere")).exit_code != 0
     assert quarantine(broker, "save", str(tmp_path / "no" / "folder")).exit_code != 0
+
+
+def test_a_broker_that_is_away_leaves_an_older_backup_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "letters.jsonl"
+    file.write_text("older\n")
+    refused = quarantine("amqp://127.0.0.1:1//", "save", str(file))
+    assert refused.exit_code != 0
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.read_text() == "older\n"
