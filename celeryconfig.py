@@ -8,6 +8,7 @@
 | OUTPUT_DIR | var/data | folder of the default sink |
 | CHANNELS | (none) | further channels to consume, separated by commas |
 | GAME_TTL | 3600 | seconds a finished game's Redis keys live on |
+| OTEL_TRACES_EXPORTER | none | where spans go to: otlp, console or none; see docs/monitoring.md |
 | VISIBILITY_TIMEOUT | 10 | Redis broker only: seconds until an unacknowledged task is handed out again |
 
 A server's certificate is always verified. A URL may name ssl_ca_certs, ssl_certfile and ssl_keyfile after its
@@ -110,6 +111,15 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _one_of(*known: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in known:
+            raise ValueError(f"{text!r} must be one of {', '.join(known)}")
+        return text.lower()
+
+    return parse
+
+
 def _channels(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
@@ -126,6 +136,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "CHANNELS": ("", _channels),
     "GAME_TTL": ("3600", _whole(1, 30 * 86400)),
     "VISIBILITY_TIMEOUT": ("10", _whole(2, 86400)),
+    "OTEL_TRACES_EXPORTER": ("none", _one_of("none", "otlp", "console")),
 }
 
 _env = _read(os.environ)
@@ -136,6 +147,7 @@ superhero_secret_broker_url: str = _env["BROKER_URL"]
 superhero_secret_redis_url: str = _env["REDIS_URL"]
 superhero_game_ttl_s: int = _env["GAME_TTL"]
 superhero_channels: tuple[str, ...] = _env["CHANNELS"]
+superhero_traces_exporter: str = _env["OTEL_TRACES_EXPORTER"]
 superhero_broker_is_redis: bool = urlsplit(_env["BROKER_URL"]).scheme.startswith("redis")
 
 broker_url = _without_tls(_env["BROKER_URL"])

@@ -59,6 +59,7 @@ class Settings:
     superhero_api_url   base URL of Super Hero API
     metrics_host        address of the server's own metrics
     metrics_port        port on which the server shows its metrics, 0 for a free one; None: it does not
+    otel_traces_exporter     where spans go to: otlp, console or none
     log_level           level of our own processes' console log
     rabbitmq_management_url  RabbitMQ's management API, http://[user:password@]host:15672; empty: none known
     kafka_url           a Kafka to be compared with others, kafka://host:9092; empty: none
@@ -92,6 +93,7 @@ class Settings:
     superhero_api_url: str = "https://superheroapi.com/api"
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
+    otel_traces_exporter: str = "none"
     log_level: str = "INFO"
     rabbitmq_management_url: str = field(default="", repr=False)
     kafka_url: str = field(default="", repr=False)
@@ -196,6 +198,15 @@ def _channels(text: str) -> tuple[str, ...]:
     return names
 
 
+def _one_of(*known: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in known:
+            raise ValueError(f"{text!r} must be one of {', '.join(known)}")
+        return text.lower()
+
+    return parse
+
+
 def _level(text: str) -> str:
     if text.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise ValueError(f"{text!r} must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
@@ -257,6 +268,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "superhero_api_url": ("SUPERHERO_API_URL", _url("http", "https")),
     "metrics_host": ("METRICS_HOST", str),
     "metrics_port": ("METRICS_PORT", _whole(0, 65535)),
+    "otel_traces_exporter": ("OTEL_TRACES_EXPORTER", _one_of("none", "otlp", "console")),
     "log_level": ("LOG_LEVEL", _level),
     "rabbitmq_management_url": ("RABBITMQ_MANAGEMENT_URL", _url("http", "https")),
     "kafka_url": ("KAFKA_URL", _url("kafka")),

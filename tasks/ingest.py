@@ -22,7 +22,7 @@ from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import INGEST_TASK
 from superhero.transport.topology import EXCHANGE, EXCHANGE_NAME, UNROUTED_QUEUE, channel_queue
-from tasks import attempts, pulse, quarantine, resources, shutdown
+from tasks import attempts, pulse, quarantine, resources, shutdown, tracing
 from tasks.batches import Bad, Record, list_of, singly, sort_out, task_message, writes_of
 from tasks.blame import BlamedError
 from tasks.registry import REGISTRY, Registry
@@ -53,7 +53,11 @@ def ingest(self: Task, channel: str, envelopes: Sequence[object] | bytes) -> Non
     if isinstance(envelopes, bytes):
         envelopes = list_of(envelopes)
     try:
-        with shutdown.sheltered(), attempts.counted(task_id, headers) as earlier:
+        with (
+            shutdown.sheltered(),
+            attempts.counted(task_id, headers) as earlier,
+            tracing.delivery(channel, envelopes, headers, earlier),
+        ):
             Delivery(channel, envelopes, task_id, earlier, self.request.hostname or "").work()
     except (Interrupted, OutOfPatience, BrokerUnavailable) as stopped:
         log.warning("task %s goes back to its queue: %s", task_id, stopped)
@@ -104,7 +108,8 @@ class Delivery:
         refused: list[Bad] = []
 
         def write() -> None:
-            refused[:] = write_isolating(resources.sink(), REGISTRY, records)
+            with tracing.write(len(records)):
+                refused[:] = write_isolating(resources.sink(), REGISTRY, records)
 
         self._persist(write, _patience_s())
         return refused

@@ -24,7 +24,8 @@ from superhero.server.app import GameServer, ServerConfig
 from superhero.server.limits import Limits
 from superhero.server.outbox import Settled
 from superhero.server.referee import Restock
-from superhero.transport import CeleryHandler
+from superhero.transport import CeleryHandler, telemetry
+from superhero.transport.tracing import LogSpans
 
 SETTLE_TIMEOUT_S = 5.0
 _OTHER_FILES = 256
@@ -176,8 +177,10 @@ def _pipeline(settings: Settings) -> Iterator[_Pipeline]:
     """Send what is logged to the channels to the broker; at the end wait for what is on its way."""
     handler = CeleryHandler(broker_url=settings.broker_url, level=logging.INFO, spool_dir=settings.spool_dir)
     handler.start()  # a dead server may have left something in the spool
+    telemetry.set_up(settings.otel_traces_exporter, "superhero server")
+    taken = LogSpans(handler) if settings.otel_traces_exporter != "none" else handler
     for channel in CHANNELS:
-        logging.getLogger(channel).addHandler(handler)
+        logging.getLogger(channel).addHandler(taken)
     _log.info("log records go to %s", without_password(settings.broker_url))
     # Beside the start, which must not wait for a broker that is silent; the handler connects when it must.
     threading.Thread(target=_look_at_broker, args=(settings,), name="broker-look", daemon=True).start()
@@ -185,8 +188,9 @@ def _pipeline(settings: Settings) -> Iterator[_Pipeline]:
         yield _Pipeline(handler)
     finally:
         for channel in CHANNELS:
-            logging.getLogger(channel).removeHandler(handler)
+            logging.getLogger(channel).removeHandler(taken)
         handler.close()
+        telemetry.shut_down()
 
 
 def _look_at_broker(settings: Settings) -> None:

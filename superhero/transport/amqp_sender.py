@@ -196,7 +196,10 @@ def _message(lease: Lease) -> amqp.Message:
         content_encoding="utf-8",
         delivery_mode=2,
         correlation_id=lease.task_id,
-        application_headers=task_headers(lease.channel, lease.task_id, len(lease.encoded), lease.first_id),
+        application_headers={
+            **task_headers(lease.channel, lease.task_id, len(lease.encoded), lease.first_id),
+            **lease.headers,
+        },
     )
 
 

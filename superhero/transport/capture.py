@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from reprlib import Repr
 from typing import Any
 
+from superhero.transport import tracing
 from superhero.transport.envelope import channel_name, encode_fields, is_record_id
 
 _OWN_LOGGERS = frozenset({"amqp", "billiard", "celery", "kombu", "redis", "vine"})
@@ -73,6 +74,8 @@ class Capture:
             "message": message,
             "payload": payload if type(payload) is dict else _mapping(payload),
         }
+        if (traceparent := tracing.current()) is not None:
+            fields[tracing.FIELD] = traceparent
         try:
             encoded = encode_fields(fields)
         except Exception as error:  # whatever a value's own __str__ raised too

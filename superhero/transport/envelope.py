@@ -2,7 +2,8 @@
 
 Encoded, an envelope is one JSON object; golden samples stand under tests/contract/golden. A task message is
 `superhero.ingest(channel, [envelope, ...])` in Celery's protocol 2, all of one channel, in the order in which
-they were logged.
+they were logged. An envelope may have further fields, which are passed over here; so far `traceparent`, the
+last one, of a record that was logged in a span (tracing.py).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from uuid import UUID
@@ -28,6 +28,8 @@ class Lease:
     encoded: Sequence[bytes]
     positions: Sequence[int] = field(default=(0,), repr=False)
     size_bytes: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What goes beside the task's own headers."""
 
 
 def task_id(record_ids: Iterable[bytes]) -> str:

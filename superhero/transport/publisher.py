@@ -24,6 +24,7 @@ from superhero.transport.buffer import Buffer, Mark
 from superhero.transport.flight import Flight, Limits, backoff_s
 from superhero.transport.leases import Lease
 from superhero.transport.sender import Outcome, Sender
+from superhero.transport.tracing import PublishSpans
 from superhero.transport.trouble import Trouble
 
 _LOG = logging.getLogger("superhero.transport")
@@ -71,6 +72,7 @@ class Publisher:
         self._stopping = False
         self._failures = 0
         self._flight = Flight(limits, clock)
+        self._spans = PublishSpans()
 
     @property
     def in_flight(self) -> int:
@@ -173,6 +175,7 @@ class Publisher:
             )
             if lease is None:
                 return
+            lease = self._spans.begin(lease)
             flight.take_off(lease)
             try:
                 self._sender.send(lease)
@@ -186,6 +189,7 @@ class Publisher:
             return
         for outcome in outcomes:
             lease = outcome.lease
+            self._spans.end(outcome)
             if not self._flight.land(lease, confirmed=outcome.confirmed):
                 continue
             if outcome.confirmed:
@@ -233,6 +237,7 @@ class Publisher:
         self.tally.connected = False
         self._sender.close()
         for lease in self._flight.end():
+            self._spans.end(Outcome(lease, False, "the connection ended before it was confirmed"))
             self._buffer.release(lease)
 
     def _sleep(self, mark: Mark, timeout_s: float) -> None:

@@ -66,7 +66,10 @@ class RedisSender:
                 content_encoding="utf-8",
                 delivery_mode=2,
                 correlation_id=lease.task_id,
-                headers=task_headers(lease.channel, lease.task_id, len(lease.encoded), lease.first_id),
+                headers={
+                    **task_headers(lease.channel, lease.task_id, len(lease.encoded), lease.first_id),
+                    **lease.headers,
+                },
             )
         self._outcomes.append(Outcome(lease, confirmed=True))
 

@@ -29,6 +29,7 @@ from superhero.events import (
 from superhero.game.rules import Fighter
 from superhero.transport import envelope
 from superhero.transport.envelope import Envelope
+from superhero.transport.tracing import FIELD
 
 GOLDEN = Path(__file__).with_name("golden")
 GAME = "00112233445566aa"
@@ -53,6 +54,7 @@ EVENTS: list[Event] = [
     ),
 ]
 FIGHTERS = [Fighter(USERS[0], 1, 1000, 10000), Fighter(USERS[1], 65535, 1, UINT64)]
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ENVELOPES = [
     Envelope(
         id="sim-0a1b2c3d-game:0",
@@ -89,6 +91,7 @@ def sample_envelopes() -> Any:
         "version": envelope.VERSION,
         "task": envelope.INGEST_TASK,
         "envelopes": [each.decode() for each in encoded],
+        "traced": encoded[1][:-1].decode() + f',"{FIELD}":"{TRACEPARENT}"}}',
         "body": envelope.task_body("superhero.game", encoded[:1]).decode(),
         "headers": envelope.task_headers("superhero.game", "11-22", 1, ENVELOPES[0].id),
     }

@@ -24,7 +24,16 @@ from superhero.transport.envelope import INGEST_TASK
 from superhero.transport.tls import OPTIONS, secure_connection
 
 ROOT = Path(__file__).resolve().parents[2]
-VARIABLES = ("BROKER_URL", "REDIS_URL", "SINKS", "OUTPUT_DIR", "CHANNELS", "GAME_TTL", "VISIBILITY_TIMEOUT")
+VARIABLES = (
+    "BROKER_URL",
+    "REDIS_URL",
+    "SINKS",
+    "OUTPUT_DIR",
+    "CHANNELS",
+    "GAME_TTL",
+    "VISIBILITY_TIMEOUT",
+    "OTEL_TRACES_EXPORTER",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -95,7 +95,9 @@ RULES = {
     "superhero": Rule((*WIRE, "superhero.game", "superhero"), DRIVERS),
     "superhero.transport": Rule(
         ("superhero.transport", "superhero.errors"),
-        frozenset({"amqp", "celery", "kombu", "orjson", "prometheus_client", "redis", "vine"}),
+        frozenset(
+            {"amqp", "celery", "kombu", "opentelemetry", "orjson", "prometheus_client", "redis", "vine"}
+        ),
     ),
     "superhero.pulse": Rule(
         ("superhero.pulse", "superhero.keys", "superhero.errors", "superhero.redis_clients"),
