@@ -8,6 +8,7 @@
 | OUTPUT_DIR | var/data | folder of the default sink |
 | CHANNELS | (none) | further channels to consume, separated by commas |
 | GAME_TTL | 3600 | seconds a finished game's Redis keys live on |
+| LOG_FORMAT | text | text, or json for a JSON object per line |
 | OTEL_TRACES_EXPORTER | none | where spans go to: otlp, console or none; see docs/monitoring.md |
 | VISIBILITY_TIMEOUT | 10 | Redis broker only: seconds until an unacknowledged task is handed out again |
 
@@ -136,6 +137,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "CHANNELS": ("", _channels),
     "GAME_TTL": ("3600", _whole(1, 30 * 86400)),
     "VISIBILITY_TIMEOUT": ("10", _whole(2, 86400)),
+    "LOG_FORMAT": ("text", _one_of("text", "json")),
     "OTEL_TRACES_EXPORTER": ("none", _one_of("none", "otlp", "console")),
 }
 
@@ -147,6 +149,7 @@ superhero_secret_broker_url: str = _env["BROKER_URL"]
 superhero_secret_redis_url: str = _env["REDIS_URL"]
 superhero_game_ttl_s: int = _env["GAME_TTL"]
 superhero_channels: tuple[str, ...] = _env["CHANNELS"]
+superhero_log_format: str = _env["LOG_FORMAT"]
 superhero_traces_exporter: str = _env["OTEL_TRACES_EXPORTER"]
 superhero_broker_is_redis: bool = urlsplit(_env["BROKER_URL"]).scheme.startswith("redis")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 
 import click
 
+from superhero.config import from_env
 from superhero.errors import SuperheroError
+from superhero.loglines import format_handlers, in_json
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -90,7 +93,7 @@ class LazyGroup(click.Group):
         try:
             return super().main(*args, **kwargs)
         except SuperheroError as error:
-            click.secho(f"Error: {error}", fg="red", err=True)
+            _complain(str(error))
             sys.exit(EXIT_ERROR)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -113,3 +116,15 @@ def _version() -> str:
 @click.version_option(_version(), prog_name="superhero")
 def main() -> None:
     """Superheroes fight over WebSocket; every log record of it becomes a file, none lost, none twice."""
+    settings = from_env()
+    if settings.log_format == "json":
+        logging.basicConfig(level=settings.log_level)
+        format_handlers(logging.getLogger())
+
+
+def _complain(text: str) -> None:
+    """Say on stderr why a command ends: as a line of the log, where that is JSON."""
+    if in_json():
+        logging.getLogger("superhero").critical("%s", text)
+    else:
+        click.secho(f"Error: {text}", fg="red", err=True)

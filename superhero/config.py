@@ -61,6 +61,7 @@ class Settings:
     metrics_port        port on which the server shows its metrics, 0 for a free one; None: it does not
     otel_traces_exporter     where spans go to: otlp, console or none
     log_level           level of our own processes' console log
+    log_format          of that log: text, or json for a JSON object per line
     rabbitmq_management_url  RabbitMQ's management API, http://[user:password@]host:15672; empty: none known
     kafka_url           a Kafka to be compared with others, kafka://host:9092; empty: none
     flower_basic_auth   user:password of Flower's UI; empty: a random password, kept in a file
@@ -95,6 +96,7 @@ class Settings:
     metrics_port: int | None = None
     otel_traces_exporter: str = "none"
     log_level: str = "INFO"
+    log_format: str = "text"
     rabbitmq_management_url: str = field(default="", repr=False)
     kafka_url: str = field(default="", repr=False)
     flower_basic_auth: str = field(default="", repr=False)
@@ -270,6 +272,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "metrics_port": ("METRICS_PORT", _whole(0, 65535)),
     "otel_traces_exporter": ("OTEL_TRACES_EXPORTER", _one_of("none", "otlp", "console")),
     "log_level": ("LOG_LEVEL", _level),
+    "log_format": ("LOG_FORMAT", _one_of("text", "json")),
     "rabbitmq_management_url": ("RABBITMQ_MANAGEMENT_URL", _url("http", "https")),
     "kafka_url": ("KAFKA_URL", _url("kafka")),
     "flower_basic_auth": ("FLOWER_BASIC_AUTH", _login),

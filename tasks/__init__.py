@@ -9,7 +9,7 @@ from celery import Celery
 
 from superhero.events import CHANNELS
 from superhero.transport.topology import worker_queues
-from tasks import garbage, start, tracing  # noqa: F401  # connect to signals of Celery's
+from tasks import garbage, loglines, start, tracing  # noqa: F401  # connect to signals of Celery's
 from tasks.registry import REGISTRY, discover
 
 __all__ = ["app"]

@@ -52,6 +52,7 @@ _OURS = (
     "OTEL_TRACES_EXPORTER",
     "LOG_LEVEL",
     "KAFKA_URL",
+    "LOG_FORMAT",
     "FLOWER_BASIC_AUTH",
     "FLOWER_DB",
 )

@@ -8,6 +8,7 @@ import threading
 import click
 from prometheus_client import CollectorRegistry
 
+from superhero.commands.announce import announce
 from superhero.commands.endpoint import endpoint
 from superhero.config import from_env
 from superhero.ops.exposition import PipelineCollector
@@ -38,5 +39,5 @@ def command(host: str, port: int) -> None:
     with Vitals(from_env()) as vitals:
         registry.register(PipelineCollector(vitals))
         with endpoint(registry, host, port) as at:
-            click.echo(f"metrics at http://{host}:{at}/metrics")
+            announce(f"metrics at http://{host}:{at}/metrics")
             over.wait()

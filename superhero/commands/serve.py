@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from superhero import roster
+from superhero.commands.announce import announce
 from superhero.commands.pulses import pulse
 from superhero.commands.server_metrics import shown
 from superhero.config import Settings, from_env, without_password
@@ -52,7 +53,7 @@ def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bo
     answers what it was asked and sends what it logged; games go on on another server, or when one is back.
     """
     settings = from_env()
-    _log_to_console(settings.log_level)
+    _log_to_console(settings)
     stock = _no_stock if no_heroes else _stock_of(settings.redis_url)
     stock()
     config = ServerConfig(
@@ -138,7 +139,7 @@ async def _serve(server: GameServer, host: str) -> None:
     listening = asyncio.create_task(server.ready.wait())
     await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
     if server.ready.is_set():
-        click.echo(f"server {server.id} listening on ws://{host}:{server.port}")
+        announce(f"server {server.id} listening on ws://{host}:{server.port}")
     listening.cancel()
     await running
 
@@ -160,9 +161,11 @@ def _no_stock() -> bool:
     return False
 
 
-def _log_to_console(level: str) -> None:
+def _log_to_console(settings: Settings) -> None:
     """Log to stderr. What the simulator tells the pipeline is not for the console: it is far too much."""
-    logging.basicConfig(level=level, format=_CONSOLE_FORMAT)
+    # Where it is JSON, the composition root set it up already.
+    logging.basicConfig(level=settings.log_level, format=_CONSOLE_FORMAT)
+    logging.getLogger().setLevel(settings.log_level)
     # A line per connection, and a traceback for whatever scans the port.
     logging.getLogger("websockets").setLevel(logging.CRITICAL)
     for channel in CHANNELS:

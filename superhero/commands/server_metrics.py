@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import click
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from superhero.commands.announce import announce
 from superhero.commands.endpoint import endpoint
 from superhero.transport import CeleryHandler
 from superhero.transport.metrics import TransportCollector
@@ -62,5 +62,5 @@ def shown(
         registry.register(TransportCollector(handler))
     with nullcontext(None) if port is None else endpoint(registry, host, port) as at:
         if at is not None:
-            click.echo(f"metrics at http://{host}:{at}/metrics")
+            announce(f"metrics at http://{host}:{at}/metrics")
         yield

@@ -107,7 +107,7 @@ RULES = {
     "tasks": Rule(
         (
             *("tasks", "sinks", "superhero.errors", "superhero.events", "superhero.keys"),
-            *("superhero.pulse", "superhero.redis_clients", "superhero.transport"),
+            *("superhero.loglines", "superhero.pulse", "superhero.redis_clients", "superhero.transport"),
         ),
         frozenset({"amqp", "billiard", "celery", "kombu", "orjson", "redis", "vine"}),
     ),
