@@ -83,6 +83,7 @@ class Outlet:
 
         What dead processes left is not waited for, save as far as it goes out before.
         """
+        self._intake.put_set_aside()
         began, mark = time.monotonic(), self._buffer.mark()
         flushed = self._publisher.wait(lambda: self._buffer.settled(mark), timeout_s)
         self._flushed_at = time.monotonic()
@@ -91,6 +92,7 @@ class Outlet:
 
     def sync(self) -> bool:
         """Make every record put before safe from a power cut, if a spool holds them all."""
+        self._intake.put_set_aside()
         return self._buffer.sync()
 
     def close(self, timeout_s: float) -> None:
@@ -99,6 +101,7 @@ class Outlet:
         Does not wait for a broker that is away while the records are safe in the spool, nor when a `flush`
         gave up just before, as when the interpreter exits.
         """
+        self._intake.put_set_aside()
         now, mark = time.monotonic(), self._buffer.mark()
         spent_s = self._flush_took_s if now - self._flushed_at <= _JUST_BEFORE_S else 0.0
         if spent_s < float("inf") and self._finish(lambda: self._buffer.settled(mark), now + timeout_s):
