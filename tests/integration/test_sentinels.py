@@ -16,7 +16,7 @@ from superhero.ops.claims import claimed_database
 from superhero.ops.reach import reach
 from superhero.ops.sentinels import SentinelTrio
 from superhero.redis_clients import client
-from superhero.server.store import pool
+from superhero.server.link import pool
 
 FAILOVER_S = 30
 
