@@ -133,6 +133,10 @@ class Registry:
         for function in self._whole_batches:
             yield from function(envelopes)
 
+    def has_steps_in(self, channel: str) -> bool:
+        """Tell whether there are steps for any records of a channel."""
+        return any(each.channel in (ANY, channel) for each in self._steps)
+
     def has_steps(self, envelope: Envelope) -> bool:
         """Tell whether anything is to be done about a record once it is safe."""
         return bool(self._for(envelope).steps)
