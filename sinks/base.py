@@ -102,7 +102,7 @@ def safe_name(name: object) -> str:
 def split_record_id(record_id: object) -> tuple[str, int]:
     """Return (producer, sequence) of a record id, or raise UnsafeName."""
     if isinstance(record_id, str):
-        # A worker asks for each row, twice, and meets few producers: no pattern, but for a new one.
+        # A worker may ask for each row, and meets few producers: no pattern, but for a new one.
         producer, _, sequence = record_id.rpartition(":")
         if _is_safe(producer) and _is_sequence(sequence):
             return producer, int(sequence)
@@ -116,7 +116,8 @@ def split_record_ids(record_ids: Sequence[object]) -> list[tuple[str, int]]:
     producer, first = split_record_id(record_ids[0])
     sequences = range(first, first + len(record_ids))
     # A batch mostly is a run of one producer: to write its ids anew and compare is a third of splitting them.
-    if [f"{producer}:{sequence}" for sequence in sequences] == record_ids:
+    # The last one may have a digit more than there may be.
+    if [f"{producer}:{sequence}" for sequence in sequences] == record_ids and split_record_id(record_ids[-1]):
         return [(producer, sequence) for sequence in sequences]
     return [split_record_id(record_id) for record_id in record_ids]
 

@@ -1,7 +1,8 @@
-"""A body with the ends of ours and broken inside: into quarantine as it came, with the reason."""
+"""A body goes through the parent as bytes: text stays as it was, what is broken inside goes to quarantine."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,12 @@ def test_what_turns_out_broken_in_the_child_goes_to_quarantine_as_it_came(
     }
     assert {name: each.message.body for name, each in letters.items()} == bodies
     assert worker.running
+
+
+def test_text_of_any_alphabet_comes_out_as_it_was_logged(bench: Bench, wait_until: WaitUntil) -> None:
+    bench.worker()
+    message = "Zoë 🦸 勝つ \N{NULL}"
+    bench.publish(task([envelope(0)._replace(message=message)]))
+    wait_until(lambda: bench.record_ids() == ids([0]), 20)
+    (path,) = (bench.folder / "data" / "superhero" / "RECORDS").glob("*.jsonl")
+    assert json.loads(path.read_bytes())["message"] == message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -72,6 +72,17 @@ def test_a_bug_in_a_pipeline_is_held_against_its_record(registry: Registry) -> N
     assert re.fullmatch(r"\S*bug \(tests/unit/test_batches\.py:\d+\): LookupError: a bug", bad.error)
     assert bad.blamed is not None
     assert isinstance(bad.blamed.__cause__, LookupError)
+
+
+def test_what_wants_every_record_gets_the_good_ones_of_a_batch_at_once(registry: Registry) -> None:
+    @registry.whole_batch
+    def all_of_them(envelopes: Sequence[Envelope]) -> Iterable[Write]:
+        yield Append("ALL", [{"record_id": envelope.id} for envelope in envelopes])
+
+    batch = sort_out(registry, [raw(0), raw(1, "bug"), raw(2, "another")])
+    of_all, *each = writes_of(registry, batch.good)
+    assert of_all == Append("ALL", [{"record_id": "p:0"}, {"record_id": "p:2"}])
+    assert each == [Append("RECORDS", [{"record_id": f"p:{n}"}]) for n in (0, 2)]
 
 
 @given(st.lists(JSON, max_size=5))
