@@ -221,14 +221,15 @@ def test_ports_are_those_of_the_commands() -> None:
         "ws": Settings().server_port,
         "metrics": int(variables_of("server")["METRICS_PORT"]),
     }
-    flower = parse(["superhero", "flower"]).params["port"]
-    assert container_of("flower")["ports"] == [{"name": "http", "containerPort": flower}]
+    for name in ("flower", "metrics"):
+        port = parse(["superhero", name]).params["port"]
+        assert container_of(name)["ports"] == [{"name": "http", "containerPort": port}]
     (rule,) = named("Ingress", "server")["spec"]["rules"]
     assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "server", "port": {"name": "ws"}}
 
 
 def test_probes_ask_what_answers_and_a_dependency_that_is_away_restarts_nobody() -> None:
-    health = {"server": "/healthz", "flower": "/healthcheck"}
+    health = {"server": "/healthz", "flower": "/healthcheck", "metrics": "/metrics"}
     for name, path in health.items():
         assert container_of(name)["readinessProbe"]["httpGet"]["path"] == path
         assert path in " ".join(SERVICES[name]["healthcheck"]["test"])
@@ -295,6 +296,7 @@ def test_nobody_is_reached_but_by_those_who_must() -> None:
     assert reached == {
         ("server", 8765): {"outside"},
         ("server", 9126): {"outside"},
+        ("metrics", 9125): {"outside"},
         ("redis", 6379): {name for name in OURS if "REDIS_URL" in variables_of(name)},
         ("rabbitmq", 5672): {name for name in OURS if "BROKER_URL" in variables_of(name)},
         ("rabbitmq", 15672): {"outside", *(n for n in OURS if "RABBITMQ_MANAGEMENT_URL" in variables_of(n))},

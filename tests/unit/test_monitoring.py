@@ -114,6 +114,12 @@ def test_every_alert_is_told_of_in_the_documentation() -> None:
     assert sorted(told) == sorted(rule["alert"] for rule in rules())
 
 
+def test_operations_say_what_to_do_at_every_alert() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    at_each = text.partition("## What to do at each alert")[2].partition("\n## ")[0]
+    assert [rule["alert"] for rule in rules() if f"`{rule['alert']}`" not in at_each] == []
+
+
 def test_every_metric_of_the_pipeline_is_told_of_in_the_documentation() -> None:
     text = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
     families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in exported()}

@@ -82,6 +82,7 @@ def test_the_nodes_that_form_the_cluster_are_those_that_there_are() -> None:
             "rabbitmq-cluster.conf:/etc/rabbitmq/conf.d/" in mount for mount in CLUSTER[name]["volumes"]
         )
         assert CLUSTER[name]["image"] == BASE["rabbitmq"]["image"]
+        assert set(BASE["rabbitmq"]["volumes"][1:]) <= set(CLUSTER[name]["volumes"])
         assert "CLUSTER_COOKIE" in CLUSTER[name]["environment"]
     mounted = {mount.split(":")[0] for name in NODES for mount in CLUSTER[name]["volumes"] if mount[0] == "."}
     assert all((ROOT / path).is_file() for path in mounted)
