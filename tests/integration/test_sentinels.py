@@ -16,7 +16,7 @@ from superhero.ops.claims import claimed_database
 from superhero.ops.reach import reach
 from superhero.ops.sentinels import SentinelTrio
 from superhero.redis_clients import client
-from superhero.server.link import pool
+from superhero.server.link import Link, pool
 
 FAILOVER_S = 30
 
@@ -93,6 +93,30 @@ def test_a_master_that_was_replaced_is_given_up_at_the_first_write_that_it_refus
                 return False
 
         wait_until(written, FAILOVER_S, 0.2)
+
+
+async def test_the_link_that_a_server_s_tasks_share_gives_up_a_replaced_master_too(
+    trio: SentinelTrio, eventually: Eventually
+) -> None:
+    old, link = trio.master(), Link(trio.url())
+    try:
+        await link.call("SET", "hero", "Storm")
+        new = next(server for server in trio.servers if server is not old)
+        with redis.Redis.from_url(old.url()) as direct:
+            direct.replicaof("127.0.0.1", new.port)
+            with pytest.raises(redis.ConnectionError, match="previous master"):
+                await link.call("SET", "hero", "Rogue")
+            direct.replicaof("NO", "ONE")
+
+        async def written() -> bool:
+            try:
+                return bool(await link.call("SET", "hero", "Rogue"))
+            except RedisError:
+                return False
+
+        await eventually(written, FAILOVER_S, 0.2)
+    finally:
+        await link.close()
 
 
 def test_a_database_behind_sentinels_can_be_claimed_and_reached(trio: SentinelTrio) -> None:
