@@ -16,6 +16,7 @@ from benchmarks.figures import Figures
 from benchmarks.publish import draw, fill_in, write_json
 from benchmarks.report import print_figures, print_targets
 from benchmarks.stage import Stage, open_stage
+from superhero.commands.progress import progress
 from superhero.reports.machine import machine
 
 SUITES = (
@@ -60,15 +61,20 @@ def main(small: bool, only: tuple[str, ...], without_peers: bool, out: Path, pub
         # A vhost for each, so that none finds another's messages; where only seconds count, one for all.
         opened = partial(open_stage, small=small, with_peers=not without_peers)
         shared = stages.enter_context(opened()) if small else None
-        for name in only or SUITES:
+        names = only or SUITES
+        for number, name in enumerate(names, start=1):
             began = time.monotonic()
-            with nullcontext(shared) if shared is not None else opened() as stage:
+            with (
+                progress(f"{name}, {number} of {len(names)}"),
+                nullcontext(shared) if shared is not None else opened() as stage,
+            ):
                 found[name] = _run(name, stage)
             console.rule(f"{name}, {time.monotonic() - began:.0f} s")
             print_figures(console, found[name])
     print_targets(console, found)
     results = (_HERE if publish else out) / "results.json"
     write_json(results, found, began_on)
+    console.print(f"Results: {results.resolve()}", soft_wrap=True, highlight=False)
     if publish:
         fill_in(_DOCS / "performance.md", results)
         draw(results, _DOCS / "performance")

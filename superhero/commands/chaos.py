@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from superhero.chaos.faults import FAULTS
 from superhero.chaos.faults.fault import Fault
@@ -17,6 +16,7 @@ from superhero.chaos.report import as_dict, show
 from superhero.chaos.rig import Rig
 from superhero.chaos.schedule import by_chance, each_once
 from superhero.chaos.verdict import Verdict, judge
+from superhero.commands.progress import progress
 
 _EVERY = "all"
 
@@ -82,20 +82,20 @@ def command(
     folder = folder or Path("var/chaos") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     load = Load(rate, workers, children, seed)
     verdicts = []
-    with Console(stderr=True).status("") as status:
+    with progress("starting") as shown:
         for clustered in (False, True):
             part = [fault for fault in faults if fault.clustered == clustered]
             if not part:
                 continue
             place = folder / ("cluster" if clustered else "node")
-            rig = Rig(place, load, plain=vanilla, clustered=clustered, sql_url=sql, say=status.update)
+            rig = Rig(place, load, plain=vanilla, clustered=clustered, sql_url=sql, say=shown.say)
             with rig:
                 if minutes is None:
-                    windows = each_once(rig, part, records, hold, seed, status.update)
+                    windows = each_once(rig, part, records, hold, seed, shown.say)
                 else:
                     share = minutes * len(part) / len(faults)
-                    windows = by_chance(rig, part, share, hold, seed, status.update)
-                verdicts.append(judge(rig, windows, status.update))
+                    windows = by_chance(rig, part, share, hold, seed, shown.say)
+                verdicts.append(judge(rig, windows, shown.say))
     verdict = _both(verdicts)
     if as_json:
         click.echo(json.dumps(as_dict(verdict), indent=2))

@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import click
 
+from superhero.commands.progress import progress
 from superhero.commands.query import asked, sink_option
 from superhero.errors import SettingsError
 from superhero.ops.compaction import GRACE_S, SEGMENT_BYTES, Compacted, compact
@@ -64,6 +65,7 @@ def command(sink: str | None, grace_s: float, segment_mib: int, every_s: float |
         else:
             for each in done:
                 click.echo(_told(each, *_MERGED[source.kind]))
+            click.echo(f"{'under' if done else 'nothing to merge under'} {source.root}")
 
 
 def _run(source: Source, grace_s: float, segment_bytes: int) -> Iterator[Compacted]:
@@ -71,7 +73,14 @@ def _run(source: Source, grace_s: float, segment_bytes: int) -> Iterator[Compact
         if source.kind == "delta":
             done = compact_table(source.root, dataset)
         else:
-            done = compact(source.folder, dataset, grace_s=grace_s, segment_bytes=segment_bytes)
+            with progress(f"merging {dataset}", unit="objects") as shown:
+                done = compact(
+                    source.folder,
+                    dataset,
+                    grace_s=grace_s,
+                    segment_bytes=segment_bytes,
+                    on_object=shown.add,
+                )
         if done is None:
             click.echo(f"{dataset}: another run is at it, or a writer came first", err=True)
         elif done.segments:

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
 from superhero.commands.experiment import bad
+from superhero.commands.progress import progress
 from superhero.config import Settings, explicit_services, from_env
 from superhero.ops.depths import dead_letters
 from superhero.ops.processes import Process
@@ -84,7 +75,7 @@ def command(
             run.start_server()
             run.start_workers(workers, concurrency=1)
         bots = run.start_bots(players, games, seed)
-        report = _watch(run, bots, console)
+        report = _watch(run, bots)
         counted = tally(run.output_dir, report.game_tokens, run.emitted())
         run.stop()
         quarantined = dead_letters(services.broker_url)
@@ -101,13 +92,12 @@ def _chosen(settings: Settings, broker: str | None, redis: str | None) -> Settin
     return replace(settings, broker_url=broker or settings.broker_url, redis_url=redis or settings.redis_url)
 
 
-def _watch(run: PipelineRun, bots: Process, console: Console) -> Played:
+def _watch(run: PipelineRun, bots: Process) -> Played:
     """Show how much is logged and written until the bots are done and everything is written."""
-    with _progress(console) as progress:
-        bar = progress.add_task("records written", total=None)
+    with progress("bots fight, workers write", unit="records") as shown:
 
         def look(written: int) -> None:
-            progress.update(bar, completed=written, total=max(run.emitted(), written, 1))
+            shown.to(written, max(run.emitted(), written, 1))
 
         def over() -> bool:
             look(run.written())
@@ -117,19 +107,6 @@ def _watch(run: PipelineRun, bots: Process, console: Console) -> Played:
         report = played(bots, _PLAY_TIMEOUT_S)
         run.wait_until_written(look)
     return report
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator[Progress]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress
 
 
 def _print(report: Played, counted: Tally, quarantined: int, output_dir: Path, seconds: float) -> None:

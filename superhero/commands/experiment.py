@@ -12,9 +12,10 @@ from rich.table import Table
 
 from superhero.commands import brokers
 from superhero.commands.folders import a_folder, folder_option
+from superhero.commands.progress import progress
 from superhero.config import explicit_services, from_env
 from superhero.ops.depths import sparkline
-from superhero.ops.trials import NAMES, Outcome, Size, run_trial
+from superhero.ops.trials import NAMES, Outcome, Size, run_trial, runs
 from superhero.reports.files import write
 from superhero.reports.trials import as_dict, trials_report
 
@@ -64,10 +65,12 @@ def _trial(name: str, told: str) -> click.Command:
     ) -> None:
         settings, folder = from_env(), folder or a_folder()
         outcomes: list[Outcome] = []
-        with Console(stderr=True).status("") as status:
-            for each in NAMES if name == "all" else (name,):
+        names = NAMES if name == "all" else (name,)
+        with progress(f"{name}: starting", total=sum(map(runs, names))) as shown:
+            for each in names:
                 size = Size(players, games, workers or _WORKERS.get(each, _SEVERAL_WORKERS), seed)
-                outcomes += run_trial(each, size, settings, folder, explicit_services(), status.update)
+                outcomes += run_trial(each, size, settings, folder, explicit_services(), shown.say)
+                shown.to(len(outcomes))
         shape = f"--players {players} --games {games} --seed {seed}" + (
             f" --workers {workers}" if workers else ""
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from superhero.commands.progress import progress
 from superhero.config import from_env, without_password
 from superhero.errors import BrokerUnavailable, RosterError
 from superhero.eventlog import as_log_record
@@ -128,19 +128,13 @@ def _load(heroes: list[Hero], add: bool) -> None:
 
 
 def _pull_with_progress(api: HeroApi, path: Path, ids: range) -> Pulled:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[hero]}"),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("pulling heroes", total=len(ids), hero="")
-        return pull(
-            api, path, ids, lambda done, name: bar.update(task, completed=done, hero=escape(name[:40]))
-        )
+    with progress("pulling heroes", total=len(ids), unit="heroes") as shown:
+
+        def look(done: int, name: str) -> None:
+            shown.to(done)
+            shown.say(f"pulled {name[:40]}")
+
+        return pull(api, path, ids, look)
 
 
 def _table(heroes: list[Hero]) -> Table:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from superhero.client import Bot
@@ -134,6 +134,7 @@ def _progress(total: int | None, *, forever: bool, hidden: bool) -> Iterator[Cal
         BarColumn(),
         TextColumn("{task.fields[games]:,} games, {task.fields[rate]:,.0f} per minute"),
         TimeElapsedColumn(),
+        *([] if forever else [TimeRemainingColumn()]),
     )
     with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as bar:
         task = bar.add_task("playing", total=total, games=0, rate=0.0)

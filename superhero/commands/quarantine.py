@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from superhero.commands.progress import progress
 from superhero.config import from_env
+from superhero.ops.depths import dead_letters
 from superhero.ops.letters import restore, save
 from superhero.ops.quarantine import DeadLetter, Selection, look, purge, replay
 from superhero.transport.dead_letters import Reason
@@ -132,7 +134,9 @@ def replay_letters(
     Each letter is removed once the broker confirmed it. It can be repeated: a record stands in a sink once.
     """
     selection = _chosen(letter_id, channel, reason, older_than, everything)
-    done = replay(from_env().broker_url, selection)
+    url = from_env().broker_url
+    with progress("replaying", total=dead_letters(url), unit="letters") as shown:
+        done = replay(url, selection, shown.add)
     if as_json:
         click.echo(json.dumps({"replayed": done.replayed, "kept": done.kept}))
         return
@@ -156,7 +160,9 @@ def purge_letters(
     as_json: bool,
 ) -> None:
     """Throw letters away."""
-    purged = purge(from_env().broker_url, _chosen(letter_id, channel, reason, older_than, everything))
+    url, selection = from_env().broker_url, _chosen(letter_id, channel, reason, older_than, everything)
+    with progress("purging", total=dead_letters(url), unit="letters") as shown:
+        purged = purge(url, selection, shown.add)
     click.echo(json.dumps({"purged": purged}) if as_json else f"{purged} purged")
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from superhero.commands.progress import progress
 from superhero.config import from_env
 from superhero.ops.sources import Source, source_of
 from superhero.ops.tables import Answer, open_tables
@@ -45,7 +46,8 @@ def command(sql: str | None, sink: str | None, form: str | None) -> None:
     if sql == "-":
         sql = sys.stdin.read()
     with open_tables(asked(sink)) as tables:
-        answer = tables.ask(sql or _columns(tables.names))
+        with progress("asking"):
+            answer = tables.ask(sql or _columns(tables.names))
         if form == "csv":
             _print_csv(answer)
         elif form == "json":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from superhero.commands.progress import BYTES, progress
 from superhero.commands.verdicts import Finding, in_json, show
 from superhero.config import Settings, from_env
 from superhero.errors import ServiceError
@@ -24,7 +25,7 @@ from superhero.ops.mirror import mirrored
 from superhero.ops.quarantine import Selection, look
 from superhero.ops.readers import is_json_lines, open_reader
 from superhero.ops.sources import BETWEEN_URLS
-from superhero.ops.verify import RECORDS, Expected, read_expected, verify
+from superhero.ops.verify import RECORDS, Expected, read_expected, size_bytes, verify
 from superhero.transport.envelope import channel_name
 
 
@@ -92,7 +93,8 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
     with _as_json_lines(url) as (folder, place):
         if not (files(folder, RECORDS) or expected.producers):
             raise ServiceError(_no_records(place, before))
-        verdict = verify(folder, expected)
+        with progress("reading", total=size_bytes(folder), unit=BYTES) as shown:
+            verdict = verify(folder, expected, on_read=shown.add)
     unpromised = sum(line.producer not in expected.producers for line in verdict.producers)
     found = replace(found, verdict=verdict, unpromised=unpromised)
     if before is None or before.error:
@@ -120,7 +122,9 @@ def _as_json_lines(url: str) -> Iterator[tuple[Path, str]]:
         folder = folder_of(url)
         yield folder, f"under {folder.resolve()}"
         return
-    with mirrored(open_reader(url)) as folder:
+    with ExitStack() as stack:
+        with progress("copying", unit="rows") as shown:
+            folder = stack.enter_context(mirrored(open_reader(url), shown.add))
         yield folder, f"in the sink {url.strip().partition(':')[0]}:"
 
 

@@ -23,7 +23,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,10 +53,16 @@ class Compacted:
 
 
 def compact(
-    folder: Path, dataset: str, *, grace_s: float = GRACE_S, segment_bytes: int = SEGMENT_BYTES
+    folder: Path,
+    dataset: str,
+    *,
+    grace_s: float = GRACE_S,
+    segment_bytes: int = SEGMENT_BYTES,
+    on_object: Callable[[], None] = lambda: None,
 ) -> Compacted | None:
     """Merge a dataset's small files; None while another run is at it. A dataset of streams is left alone.
 
+    `on_object` is called for each object that is copied.
     Raise StoreError when the manifest is damaged or the disk refuses; nothing is lost by that.
     """
     root = folder / "superhero" / dataset
@@ -71,7 +77,7 @@ def compact(
             removed = merged = 0
             if _committed_ago_s(root) >= grace_s:
                 removed = _sweep(root)
-                merged = _merge(root, segment_bytes)
+                merged = _merge(root, segment_bytes, on_object)
             if merged and grace_s == 0:
                 removed += _sweep(root)
             return Compacted(dataset, merged, len(read_manifest(root)), removed)
@@ -79,7 +85,7 @@ def compact(
         raise StoreError(f"cannot compact {root}: {error}") from error
 
 
-def _merge(root: Path, segment_bytes: int) -> int:
+def _merge(root: Path, segment_bytes: int, on_object: Callable[[], None]) -> int:
     """Copy what is not in a full segment into new ones and commit; return how many objects are new there."""
     segments = read_manifest(root)
     full = [segment for segment in segments if segment.size_bytes >= segment_bytes]
@@ -88,10 +94,16 @@ def _merge(root: Path, segment_bytes: int) -> int:
     new = [path for path in sorted(root.glob("*.jsonl")) if path.stem not in known and _is_whole(path)]
     if not new:
         return 0
-    objects = _objects(root, open_ones, new)
+    objects = _told(_objects(root, open_ones, new), on_object)
     written = list(_write_segments(root / FOLDER, objects, segment_bytes))
     _commit(root / FOLDER, [*full, *written])
     return len(new)
+
+
+def _told(objects: Iterable[tuple[str, bytes]], on_object: Callable[[], None]) -> Iterator[tuple[str, bytes]]:
+    for each in objects:
+        yield each
+        on_object()
 
 
 def _objects(root: Path, segments: Iterable[Segment], files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:

@@ -87,6 +87,7 @@ class Stream:
 
     count   channel -> event whose rows are counted
     see     channel -> event whose rows are parsed, and who looks at each
+    on_read is called with how many bytes were read, block by block
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Stream:
         dataset: str,
         count: Mapping[str, str] | None = None,
         see: Mapping[str, tuple[str, Callable[[Row], None]]] | None = None,
+        on_read: Callable[[int], None] = lambda size_bytes: None,
     ) -> None:
         self.producers: dict[str, Producer] = {}
         self.torn: list[str] = []
@@ -103,6 +105,7 @@ class Stream:
         """Files with lines that are no rows, and how many."""
         self._count = count or {}
         self._see = see or {}
+        self._on_read = on_read
         for path in files(folder, dataset):
             self._read(path)
 
@@ -110,6 +113,7 @@ class Stream:
         rest = _LINE_END
         with path.open("rb", buffering=0) as file:
             while read := file.read(_BLOCK_BYTES):
+                self._on_read(len(read))
                 block = rest + read
                 end = block.rfind(b"\n") + 1
                 if end > len(_LINE_END):

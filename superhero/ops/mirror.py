@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +17,10 @@ _UNNAMED = "rows-without-a-name"
 
 
 @contextmanager
-def mirrored(reader: Reader) -> Iterator[Path]:
+def mirrored(reader: Reader, on_row: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Yield a folder that holds the sink's rows as a JSON Lines sink would; it is gone afterwards.
+
+    `on_row` is called for each row.
 
     Takes as much disk as the rows do, and no memory to speak of.
     """
@@ -27,10 +29,12 @@ def mirrored(reader: Reader) -> Iterator[Path]:
             for row in reader.rows(dataset):
                 found = RECORD_ID.fullmatch(str(row.get("record_id")))
                 _add(Path(folder), dataset, found[1] if found else _UNNAMED, row)
+                on_row()
         for dataset in (META, PODIUM):
             for row in reader.rows(dataset):
                 name = str(row.get("game_token"))
                 _add(Path(folder), dataset, name if SAFE_NAME.fullmatch(name) else _UNNAMED, row)
+                on_row()
         yield Path(folder)
 
 

@@ -105,6 +105,13 @@ class _Held:
     remove: Callable[[], None]
 
 
+OnEach = Callable[[], None]
+
+
+def _nothing() -> None:
+    """Show nothing."""
+
+
 def look(broker_url: str, selection: Selection) -> Iterator[DeadLetter]:
     """Yield the letters meant, oldest first. Raise ServiceError when the broker does not answer."""
     with _opened(broker_url) as held:
@@ -113,14 +120,16 @@ def look(broker_url: str, selection: Selection) -> Iterator[DeadLetter]:
                 yield each.dead
 
 
-def replay(broker_url: str, selection: Selection) -> Replay:
+def replay(broker_url: str, selection: Selection, on_each: OnEach = _nothing) -> Replay:
     """Send the letters meant back to their channels as they once came, and remove each once it is confirmed.
 
-    Interrupted, it can be repeated: what went back twice is written once.
+    `on_each` is called for each letter that was looked at. Interrupted, it can be repeated: what went back
+    twice is written once.
     """
     replayed, kept = 0, []
     with _opened(broker_url) as held, ConfirmedSender(broker_url) as sender:
         for each in held:
+            on_each()
             if not selection.takes(each.dead):
                 continue
             channel = each.dead.letter.channel
@@ -136,11 +145,12 @@ def replay(broker_url: str, selection: Selection) -> Replay:
     return Replay(replayed, kept)
 
 
-def purge(broker_url: str, selection: Selection) -> int:
+def purge(broker_url: str, selection: Selection, on_each: OnEach = _nothing) -> int:
     """Throw the letters meant away, and return how many there were."""
     removed = 0
     with _opened(broker_url) as held:
         for each in held:
+            on_each()
             if selection.takes(each.dead):
                 each.remove()
                 removed += 1

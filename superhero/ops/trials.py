@@ -90,6 +90,11 @@ _TRIALS: Mapping[str, tuple[_Trial, ...]] = {
 NAMES = tuple(_TRIALS)
 
 
+def runs(name: str) -> int:
+    """Return in how many ways a trial is run."""
+    return len(_TRIALS[name])
+
+
 def run_trial(
     name: str, size: Size, settings: Settings, folder: Path, explicit: bool, say: Say
 ) -> list[Outcome]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from superhero.errors import SettingsError
 from superhero.events import AttackMade, GameCompleted
-from superhero.ops.datasets import RECORD_ID, Producer, Stream
+from superhero.ops.datasets import RECORD_ID, Producer, Stream, files
 from superhero.ops.games import META, PODIUM, GameCount, Games
 from superhero.ops.intervals import Intervals
 from superhero.ops.objects import damaged
@@ -150,8 +150,20 @@ FIGURES = (
 )
 
 
-def verify(folder: Path, expected: Expected | None = None, games: Games | None = None) -> Verdict:
+def size_bytes(folder: Path) -> int:
+    """Return how many bytes `verify` reads of streams under `folder`; beside them nothing takes long."""
+    return sum(path.stat().st_size for dataset in (RECORDS, ATTACKS) for path in files(folder, dataset))
+
+
+def verify(
+    folder: Path,
+    expected: Expected | None = None,
+    games: Games | None = None,
+    on_read: Callable[[int], None] = lambda size_bytes: None,
+) -> Verdict:
     """Read everything under `folder` and return the verdict; `games` then knows them by name.
+
+    `on_read` is called with how many bytes of streams were read, block by block.
 
     Nobody may write there meanwhile. A million records a second; memory is taken per producer, gap and game.
     """
@@ -161,8 +173,9 @@ def verify(folder: Path, expected: Expected | None = None, games: Games | None =
         RECORDS,
         count={AttackMade.channel: AttackMade.name},
         see={GameCompleted.channel: (GameCompleted.name, games.see)},
+        on_read=on_read,
     )
-    attacks = Stream(folder, ATTACKS)
+    attacks = Stream(folder, ATTACKS, on_read=on_read)
     quarantined = _by_producer(expected.quarantined)
     names = sorted({*records.producers, *expected.producers, *quarantined})
     lines = [
