@@ -29,13 +29,13 @@ TABLES = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_small_run_of_every_benchmark_ends_with_its_tables(
     processes: Processes, project_root: Path, tmp_path: Path
 ) -> None:
     argv = [sys.executable, "-m", "benchmarks", "--small", "--without-peers", "--out", str(tmp_path)]
     run = processes.start("bench", argv, None, tmp_path / "bench.log", project_root)
-    assert run.wait(280.0) == 0, run.tail()
+    assert run.wait(580.0) == 0, run.tail()
     found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     tables = {table["name"] for suite in found["suites"].values() for table in suite["tables"]}
     assert tables == TABLES
