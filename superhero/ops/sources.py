@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from superhero.errors import SettingsError
+from superhero.ops.objects import FOLDER, MANIFEST
 
 READABLE = ("json", "parquet", "delta")
 
@@ -41,7 +42,7 @@ class Source:
         """Tell whether there is a file of a dataset; not whether anything is in it."""
         if self.kind == "json":
             root = self.root / dataset
-            return any(root.glob("*.jsonl")) or (root / "_compacted" / "manifest.json").exists()
+            return any(root.glob("*.jsonl")) or (root / FOLDER / MANIFEST).exists()
         folder = f"dataset={dataset}" if self.kind == "parquet" else dataset
         return any((self.root / folder).rglob("*.parquet"))
 
