@@ -7,7 +7,7 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test bench lint types audit format clean clean-runs
+.PHONY: help demo test bench screenshots lint types audit format clean clean-runs
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ test: $(VENV)/.installed-dev ## every test
 
 bench: $(VENV)/.installed-dev .venv-peers/.installed ## everything side by side with its peers; BENCH_ARGS="--small"
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+screenshots: $(VENV)/.installed-dev ## take the pictures of the Arena in docs/arena anew
+	$(BIN)/python tests/screenshots.py
 
 lint: $(VENV)/.installed-dev ## style
 	$(BIN)/ruff format --check .

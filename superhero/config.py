@@ -44,6 +44,8 @@ class Settings:
     max_participants    largest game that may be opened
     server_secret       what bots must show to be let in by the simulator, and show; empty: anybody may
     trusted_proxies     addresses or networks, separated by commas, of proxies whose X-Forwarded-For counts
+    arena_viewers       who may watch the Arena of one server process at a time; 0: there is no Arena
+    arena_control       what one must show to start and stop bots from the Arena; empty: nobody may
     max_connections     connections that one server process takes
     max_connections_per_address     of those, from one client address
     max_requests_per_connection     requests a second on one connection
@@ -64,6 +66,7 @@ class Settings:
     log_format          of that log: text, or json for a JSON object per line
     rabbitmq_management_url  RabbitMQ's management API, http://[user:password@]host:15672; empty: none known
     kafka_url           a Kafka to be compared with others, kafka://host:9092; empty: none
+    flower_url          where the Arena's visitors find Flower, http:// or https://; empty: no link to it
     flower_basic_auth   user:password of Flower's UI; empty: a random password, kept in a file
     flower_db           file in which Flower keeps what it saw
     """
@@ -79,6 +82,8 @@ class Settings:
     max_participants: int = 100
     server_secret: str = field(default="", repr=False)
     trusted_proxies: tuple[Network, ...] = ()
+    arena_viewers: int = 32
+    arena_control: str = field(default="", repr=False)
     max_connections: int = 20_000
     max_connections_per_address: int = 10_000
     max_requests_per_connection: int = 2_000
@@ -99,6 +104,7 @@ class Settings:
     log_format: str = "text"
     rabbitmq_management_url: str = field(default="", repr=False)
     kafka_url: str = field(default="", repr=False)
+    flower_url: str = ""
     flower_basic_auth: str = field(default="", repr=False)
     flower_db: Path = Path("var/flower.db")
 
@@ -255,6 +261,8 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "max_participants": ("MAX_PARTICIPANTS", _whole(2, 255)),
     "server_secret": ("SERVER_SECRET", _secret),
     "trusted_proxies": ("TRUSTED_PROXIES", _networks),
+    "arena_viewers": ("ARENA_VIEWERS", _whole(0, 10_000)),
+    "arena_control": ("ARENA_CONTROL", _secret),
     "max_connections": ("MAX_CONNECTIONS", _whole(1, _MOST)),
     "max_connections_per_address": ("MAX_CONNECTIONS_PER_ADDRESS", _whole(1, _MOST)),
     "max_requests_per_connection": ("MAX_REQUESTS_PER_CONNECTION", _whole(1, _MOST)),
@@ -275,6 +283,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "log_format": ("LOG_FORMAT", _one_of("text", "json")),
     "rabbitmq_management_url": ("RABBITMQ_MANAGEMENT_URL", _url("http", "https")),
     "kafka_url": ("KAFKA_URL", _url("kafka")),
+    "flower_url": ("FLOWER_URL", _url("http", "https")),
     "flower_basic_auth": ("FLOWER_BASIC_AUTH", _login),
     "flower_db": ("FLOWER_DB", Path),
 }

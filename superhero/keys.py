@@ -21,6 +21,7 @@
 | version(game) | string | counts the steps committed to the game | every step | with the game |
 | deadlines() | sorted set | game token -> unix time (s) when time is up | every step | at the end |
 | feed(game) | Pub/Sub channel | the step just committed, as JSON | start, every step after | - |
+| arena(database) | Pub/Sub channel | the events of every step of every game | feed's | - |
 | servers() | sorted set | server id -> unix time (s) of its last sign of life | servers | when it stopped |
 | outbox(server) | hash | record id -> committed event, perhaps not logged | every step | once it is safe |
 | counters(server) | hash | producer -> its next sequence number | every step | with its server |
@@ -152,6 +153,11 @@ def version(game: str) -> str:
 def feed(game: str) -> str:
     """Pub/Sub channel: the step just committed, as JSON."""
     return f"games:{game}:feed"
+
+
+def arena(database: int) -> str:
+    """Pub/Sub channel: the events of every step of every game, as JSON. Channels are of all databases."""
+    return f"arena:{database}"
 
 
 def attempts(task_id: str) -> str:

@@ -12,6 +12,7 @@ from superhero import roster
 from superhero.events import CHANNELS, Event
 from superhero.roster import Hero
 from superhero.server.app import GameServer, ServerConfig
+from superhero.server.arena.viewers import Bots, Pulse
 from superhero.server.outbox import Settle, Settled
 from superhero.server.referee import Restock
 
@@ -39,10 +40,18 @@ def give_heroes(redis_url: str, count: int = 20) -> None:
 
 @asynccontextmanager
 async def serving(
-    redis_url: str, *, settle: Settle = safe, restock: Restock = lambda: False, **config: Any
+    redis_url: str,
+    *,
+    settle: Settle = safe,
+    restock: Restock = lambda: False,
+    pulse: Pulse = lambda: None,
+    bots: Bots | None = None,
+    **config: Any,
 ) -> AsyncIterator[GameServer]:
     """Run a server; its address is `url_of(server)`."""
-    server = GameServer(ServerConfig(redis_url, **config), settle=settle, restock=restock)
+    server = GameServer(
+        ServerConfig(redis_url, **config), settle=settle, restock=restock, pulse=pulse, bots=bots
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.run())
         await server.ready.wait()

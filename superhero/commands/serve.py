@@ -8,7 +8,7 @@ import resource
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -20,7 +20,9 @@ from superhero.commands.pulses import pulse
 from superhero.commands.server_metrics import shown
 from superhero.config import Settings, from_env, without_password
 from superhero.events import CHANNELS
+from superhero.ops.bot_crew import BotCrew
 from superhero.ops.reach import reach
+from superhero.ops.vitals import Vitals
 from superhero.server.app import GameServer, ServerConfig
 from superhero.server.limits import Limits
 from superhero.server.outbox import Settled
@@ -51,6 +53,7 @@ def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bo
 
     Any number of servers may share one Redis; the players of a game may sit on different ones. Stopped, it
     answers what it was asked and sends what it logged; games go on on another server, or when one is back.
+    The Arena, a web page of what goes on, is on the same port.
     """
     settings = from_env()
     _log_to_console(settings)
@@ -65,22 +68,24 @@ def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bo
         max_participants=settings.max_participants,
         secret=settings.server_secret,
         limits=_limits(settings),
+        arena_viewers=settings.arena_viewers,
+        arena_control=settings.arena_control,
+        flower_url=settings.flower_url,
     )
     _allow_connections(config.limits.connections)
-    if no_pipeline:
-        _run(GameServer(config, restock=stock), config, settings, handler=None)
-        return
-    with _pipeline(settings) as pipeline:
-        server = GameServer(config, settle=pipeline.settle, counters=pipeline.counters, restock=stock)
-        _run(server, config, settings, pipeline.handler)
-
-
-def _run(server: GameServer, config: ServerConfig, settings: Settings, handler: CeleryHandler | None) -> None:
-    with (
-        shown(server.figures, handler, settings.metrics_host, settings.metrics_port),
-        pulse(config.redis_url, "server", handler, server.id, lambda: server.figures()["events"]),
-    ):
-        asyncio.run(_serve(server, config.host))
+    with ExitStack() as stack:
+        parts: dict[str, Any] = {"restock": stock, "bots": stack.enter_context(BotCrew())}
+        handler = None
+        if not no_pipeline:
+            pipeline = stack.enter_context(_pipeline(settings))
+            handler, vitals = pipeline.handler, stack.enter_context(Vitals(settings))
+            parts |= {"settle": pipeline.settle, "counters": pipeline.counters, "pulse": vitals.look}
+        server = GameServer(config, **parts)
+        stack.enter_context(shown(server.figures, handler, settings.metrics_host, settings.metrics_port))
+        stack.enter_context(
+            pulse(config.redis_url, "server", handler, server.id, lambda: server.figures()["events"])
+        )
+        asyncio.run(_serve(server, config, parts["bots"]))
 
 
 def _limits(settings: Settings) -> Limits:
@@ -131,7 +136,7 @@ class _Pipeline:
         return asdict(self.handler.counters())
 
 
-async def _serve(server: GameServer, host: str) -> None:
+async def _serve(server: GameServer, config: ServerConfig, bots: BotCrew) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
@@ -139,9 +144,20 @@ async def _serve(server: GameServer, host: str) -> None:
     listening = asyncio.create_task(server.ready.wait())
     await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
     if server.ready.is_set():
-        announce(f"server {server.id} listening on ws://{host}:{server.port}")
+        address = f"{config.host}:{server.port}"
+        bots.url = f"ws://{_reached_at(config.host)}:{server.port}"
+        announce(f"server {server.id} listening on ws://{address}")
+        if config.arena_viewers:
+            announce(f"the Arena is on http://{address}/")
     listening.cancel()
     await running
+
+
+def _reached_at(host: str) -> str:
+    """Return where a server that listens on `host` is reached from its own machine."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(
+        host, f"[{host}]" if ":" in host else host
+    )
 
 
 def _stock_of(redis_url: str) -> Restock:

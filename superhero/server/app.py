@@ -1,4 +1,4 @@
-"""One server process: what it is made of, /healthz, and how it comes and goes.
+"""One server process: what it is made of, what it answers over HTTP, and how it comes and goes.
 
 Stopped (`stop`), it takes no new connection, answers what it was asked, says goodbye, and sees its records
 safe. Games are not its own: they go on wherever their players connect next.
@@ -19,12 +19,17 @@ from websockets.http11 import Request, Response
 from superhero import messages
 from superhero.errors import ServiceError, StoreError
 from superhero.identity import new_server_id
+from superhero.server.arena.doors import LIVE, Arena
+from superhero.server.arena.viewers import Bots, Pulse, Viewers
+from superhero.server.arena.watch import Watch
+from superhero.server.cancelling import cancel
 from superhero.server.deadlines import watch_deadlines
 from superhero.server.entrance import Entrance, Visitor
 from superhero.server.limits import Gate, Limits
 from superhero.server.lobbies import Lobbies
 from superhero.server.outbox import Outbox, Settle, Settled
 from superhero.server.referee import Referee, Restock
+from superhero.server.secret import Secret
 from superhero.server.sessions import Sessions
 from superhero.server.store import Store
 
@@ -41,12 +46,15 @@ DRAIN_S = 5.0
 """Seconds that requests under way have when the server stops."""
 
 _BACKLOG = 1024
-_CANCEL_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """What a server needs to know; port 0 is a free one, the rest as in superhero.config."""
+    """What a server needs to know; port 0 is a free one, the rest as in superhero.config.
+
+    arena_viewers  who may watch the Arena at a time; 0: there is none
+    flower_url     what the Arena links to
+    """
 
     redis_url: str = field(repr=False)  # a password may be in it
     host: str = "127.0.0.1"
@@ -56,6 +64,9 @@ class ServerConfig:
     max_participants: int = 100
     secret: str = field(default="", repr=False)
     limits: Limits = field(default_factory=Limits)
+    arena_viewers: int = 32
+    arena_control: str = field(default="", repr=False)
+    flower_url: str = ""
 
 
 class GameServer:
@@ -64,6 +75,8 @@ class GameServer:
     settle    says whether every record logged so far is safe, see outbox.py; by default it always is
     counters  what the logging transport has to say on /healthz
     restock   puts heroes into a Redis that has none, see referee.py; by default it does not
+    pulse     the pipeline's figures for the Arena, see arena/viewers.py; by default there are none
+    bots      what the Arena may control where `arena_control` is set
     """
 
     def __init__(
@@ -73,6 +86,8 @@ class GameServer:
         settle: Settle = lambda: Settled.SAFE,
         counters: Callable[[], Mapping[str, Any]] = dict,
         restock: Restock = lambda: False,
+        pulse: Pulse = lambda: None,
+        bots: Bots | None = None,
     ) -> None:
         self.id = new_server_id()
         self.ready = asyncio.Event()
@@ -80,7 +95,9 @@ class GameServer:
         self._config = config
         self._counters = counters
         self._stopping = asyncio.Event()
-        self._entrance = Entrance(Gate(config.limits, time.monotonic), config.secret)
+        secret = Secret(config.secret)
+        gate = Gate(config.limits, time.monotonic)
+        self._entrance = Entrance(gate, secret)
         self._store = Store(config.redis_url, self.id)
         self._outbox = Outbox(self._store, settle)
         self._referee = Referee(
@@ -92,6 +109,18 @@ class GameServer:
         )
         self._lobbies = Lobbies(config.redis_url, self._referee.snapshot)
         self._sessions = Sessions(self._referee, self._lobbies, config.max_participants)
+        viewers = Viewers(
+            Watch(config.redis_url, self._store),
+            gate,
+            server=self.id,
+            most=config.arena_viewers,
+            flower_url=config.flower_url,
+            secret=secret,
+            control=Secret(config.arena_control),
+            pulse=pulse,
+            bots=bots,
+        )
+        self._arena = Arena(viewers, self._entrance, open_=config.arena_viewers > 0)
 
     async def run(self) -> None:
         """Serve until `stop`. `ready` is set and `port` true once it listens.
@@ -101,6 +130,7 @@ class GameServer:
         async with self._store, await self._listen() as listener, asyncio.TaskGroup() as tasks:
             outbox = tasks.create_task(self._outbox.run())
             lobbies = tasks.create_task(self._lobbies.run())
+            arena = tasks.create_task(self._arena.run())
             deadlines = tasks.create_task(watch_deadlines(self._store, self._referee, self._stopping))
             await listener.start_serving()
             self.port = listener.sockets[0].getsockname()[1]
@@ -113,7 +143,7 @@ class GameServer:
             await asyncio.wait({deadlines})
             self._outbox.stop()
             await asyncio.wait({outbox})
-            await _cancel(lobbies)
+            await cancel(lobbies, arena)
 
     def figures(self) -> dict[str, Any]:
         """Return what this server did and holds, for its metrics. From any thread."""
@@ -161,13 +191,20 @@ class GameServer:
             return await self._health(connection, tell_all=self._entrance.knows_secret(request))
         if self._stopping.is_set():
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping.\n")
+        if self._arena.answers(path, request):
+            return self._arena.on_http(connection, request, path)
         if not self._sessions.knows(path):
             return connection.respond(HTTPStatus.NOT_FOUND, "Nothing is here; API v1 begins with /api/v1/.\n")
         return self._entrance.refusal(connection, request)
 
     async def _session(self, connection: ServerConnection) -> None:
-        if isinstance(connection, Visitor) and connection.client and connection.request:
-            await self._sessions.serve(connection, _path(connection.request), connection.client)
+        if not (isinstance(connection, Visitor) and connection.client and connection.request):
+            return
+        path = _path(connection.request)
+        if path == LIVE:
+            await self._arena.serve(connection, connection.request, connection.client)
+        else:
+            await self._sessions.serve(connection, path, connection.client)
 
     async def _health(self, connection: ServerConnection, *, tell_all: bool) -> Response:
         """Say whether the server is well; to one who knows the secret, if there is one, also what it did."""
@@ -177,6 +214,7 @@ class GameServer:
                 "server": self.id,
                 "transport": self._counters(),
                 "games": {**self._referee.counts, "lobby_connections": len(self._lobbies)},
+                "viewers": len(self._arena),
                 "refused": self._entrance.refused,
             }
         status = HTTPStatus.OK
@@ -194,10 +232,3 @@ class GameServer:
 
 def _path(request: Request) -> str:
     return request.path.partition("?")[0]
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    """Cancel a task for sure: Python 3.11's `wait_for`, which the Redis client uses, may swallow it."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=_CANCEL_AGAIN_S)

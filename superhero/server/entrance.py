@@ -7,17 +7,16 @@ anybody may come in, as published clients cannot send any.
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from superhero.server.limits import Client, Gate, client_address
-
-_SCHEME = "bearer "
+from superhero.server.secret import Secret
 
 
 class Visitor(ServerConnection):
@@ -56,10 +55,10 @@ class Visitor(ServerConnection):
 class Entrance:
     """The entrance of one server. `visitor` is the class of its connections."""
 
-    def __init__(self, gate: Gate, secret: str) -> None:
+    def __init__(self, gate: Gate, secret: Secret) -> None:
         self._gate = gate
         self._trusted = gate.limits.trusted_proxies
-        self._secret = secret.encode()
+        self._secret = secret
 
         class OurVisitor(Visitor):
             """A connection that this gate counts."""
@@ -79,12 +78,7 @@ class Entrance:
 
     def knows_secret(self, request: Request) -> bool:
         """Whether a request shows the secret, or none is set."""
-        if not self._secret:
-            return True
-        shown = request.headers.get_all("Authorization")
-        if len(shown) != 1 or shown[0][: len(_SCHEME)].lower() != _SCHEME:
-            return False
-        return hmac.compare_digest(shown[0][len(_SCHEME) :].strip().encode(), self._secret)
+        return not self._secret.is_set or self._secret.is_shown_by(request)
 
     def refusal(self, connection: ServerConnection, request: Request) -> Response | None:
         """Let a connection in, and return None; or return the answer that turns it away."""
@@ -95,6 +89,10 @@ class Entrance:
             )
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
+        return self.overcrowded(connection, request)
+
+    def overcrowded(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Let a connection in, secret or not, and return None; or the answer that there are too many."""
         forwarded = request.headers.get_all("X-Forwarded-For")
         address = client_address(_peer(connection), forwarded, self._trusted)
         if not isinstance(connection, Visitor) or not connection.enter(address):
@@ -102,6 +100,19 @@ class Entrance:
                 HTTPStatus.TOO_MANY_REQUESTS, "Too many connections, in all or from your address.\n"
             )
         return None
+
+
+def same_origin(request: Request) -> bool:
+    """Whether a request comes from a page of this server, or from no page at all.
+
+    Browsers say where a page is from, and let it open a WebSocket to anywhere. The scheme may differ: TLS may
+    end in front of us.
+    """
+    origins = request.headers.get_all("Origin")
+    hosts = request.headers.get_all("Host")
+    if not origins:
+        return True
+    return len(origins) == len(hosts) == 1 and urlsplit(origins[0]).netloc.lower() == hosts[0].lower()
 
 
 def _peer(connection: ServerConnection) -> str:

@@ -37,11 +37,14 @@ OnGap = Callable[[], Awaitable[None]]
 class Feed:
     """The steps of the games subscribed to. Belongs to one event loop; `run` must be running."""
 
-    def __init__(self, redis_url: str, on_news: OnNews, on_gap: OnGap) -> None:
+    def __init__(
+        self, redis_url: str, on_news: OnNews, on_gap: OnGap, channel_of: Callable[[str], str] = keys.feed
+    ) -> None:
         """Call `on_news(game, text)` for each step, in the order in which they were committed."""
         self._pool = pool(redis_url, 1)
         self._on_news = on_news
         self._on_gap = on_gap
+        self._channel_of = channel_of
         self._games: dict[str, str] = {}
         self._connection: Any = None
         self._connected = asyncio.Event()
@@ -58,7 +61,7 @@ class Feed:
             raise StoreError(f"Redis did not confirm a subscription within {TIMEOUT_S:g} s") from error
 
     async def _subscribe(self, game: str) -> None:
-        channel = keys.feed(game)
+        channel = self._channel_of(game)
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._games[channel] = game
         self._waiting[channel].append(confirmed)
@@ -72,7 +75,7 @@ class Feed:
 
     async def unsubscribe(self, game: str) -> None:
         """Hear of a game no more. Never raises: a connection that is lost has forgotten it already."""
-        channel = keys.feed(game)
+        channel = self._channel_of(game)
         self._games.pop(channel, None)
         try:
             await self._send("UNSUBSCRIBE", channel)
@@ -89,7 +92,7 @@ class Feed:
                     wait_s = _MIN_WAIT_S
                     await self._listen()
                 except (RedisError, OSError, StoreError) as error:
-                    _log.warning("the feed from Redis is lost, lobbies wait for it: %s", error)
+                    _log.warning("the feed from Redis is lost, whoever listens waits for it: %s", error)
                     await self._disconnect()
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, _MAX_WAIT_S)

@@ -42,6 +42,11 @@ class Link:
         wire = self._wire
         return self._wires if wire is not None and wire.usable else 0
 
+    @property
+    def database(self) -> int:
+        """Which of Redis's databases it is."""
+        return int(self._pool.connection_kwargs.get("db") or 0)
+
     async def call(self, *command: Any) -> Any:
         """Send a command once, and return its reply.
 

@@ -60,7 +60,10 @@ class Joined:
 
 
 class Store:
-    """The games in one Redis, for one server process. An async context manager; safe from many tasks."""
+    """The games in one Redis, for one server process. An async context manager; safe from many tasks.
+
+    arena  the channel on which every step is told
+    """
 
     def __init__(self, redis_url: str, server: str) -> None:
         self.server = server
@@ -68,6 +71,8 @@ class Store:
         self._producers = Producers(server)
         self._link = Link(redis_url)
         self._known = KnownGames()
+        # Channels know no databases, and games of several may share a Redis.
+        self.arena = keys.arena(self._link.database)
         self._scripts = {name: _read_script(name) for name in _SCRIPTS}
 
     async def __aenter__(self) -> Self:
@@ -98,12 +103,7 @@ class Store:
             moment = time.time()
             ids = await self._run(
                 "login",
-                [
-                    keys.users(),
-                    keys.known_users(),
-                    keys.counters(self.server),
-                    keys.outbox(self.server),
-                ],
+                [keys.users(), keys.known_users(), keys.counters(self.server), keys.outbox(self.server)],
                 [name, token, event.user, orjson.dumps(self._producers.entries([event], moment))],
             )
             # None: somebody else created the name meanwhile; it has a token now.
@@ -205,7 +205,7 @@ class Store:
                 keys.ratings(),
                 *(keys.fighter(game, fighter.user) for fighter in changed(before.state, after)),
             ],
-            [game, before.version, orjson.dumps(fields)],
+            [game, before.version, orjson.dumps(fields), self.arena],
         )
         if ids is None:
             self._known.forget(game)

@@ -51,6 +51,7 @@ class Place:
             "REDIS_URL": self.redis.url(),
             "RABBITMQ_MANAGEMENT_URL": f"http://somebody:{self.secrets['rabbit']}@127.0.0.1:{free_port()}",
             "SERVER_SECRET": self.secrets["server"],
+            "ARENA_CONTROL": self.secrets["arena"],
             "FLOWER_BASIC_AUTH": f"somebody:{self.secrets['flower']}",
             "FLOWER_DB": str(self.folder / "flower.db"),
             "SUPERHERO_API_TOKEN": self.secrets["api"],
@@ -78,7 +79,9 @@ def place(processes: Processes, tmp_path: Path) -> Iterator[Place]:
     if find_server() is None:
         reason = "rabbitmq-server is not installed (Debian: apt-get install rabbitmq-server)"
         pytest.fail(reason) if os.environ.get("CI", "").lower() == "true" else pytest.skip(reason)
-    markers = {name: f"marker{secrets.token_hex(12)}" for name in ("rabbit", "server", "flower", "api")}
+    markers = {
+        name: f"marker{secrets.token_hex(12)}" for name in ("rabbit", "server", "arena", "flower", "api")
+    }
     with (
         PrivateRabbit(tmp_path / "services" / "rabbitmq") as rabbit,
         EmbeddedRedis(tmp_path / "services" / "redis") as state,

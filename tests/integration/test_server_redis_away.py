@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from api_v1 import LOBBY, LOGIN, Player, ask
 from serving import give_heroes, logged, serving, url_of
+from websockets.asyncio.client import connect
 
 from superhero.events import GameCompleted
 from superhero.ops.embedded import EmbeddedRedis
@@ -100,3 +102,26 @@ async def test_lobbies_of_games_that_redis_has_forgotten_are_closed(own_redis: E
                     leftover.unlink()
             await asyncio.to_thread(own_redis.start)
             await asyncio.wait_for(lobby.wait_closed(), 15)
+
+
+async def test_the_arena_goes_on_with_a_redis_that_was_killed(own_redis: EmbeddedRedis) -> None:
+    async with (
+        serving(own_redis.url()) as server,
+        connect(f"{url_of(server)}/arena/live", proxy=None) as viewer,
+    ):
+
+        async def hear(kind: str, **fields: object) -> None:
+            while not fields.items() <= json.loads(await viewer.recv()).get(kind, {}).items():
+                continue
+
+        async with asyncio.timeout(60):
+            await hear("standings", under_way=0)
+            await asyncio.to_thread(own_redis.kill9)
+            await hear("standings", under_way=None)
+            await asyncio.to_thread(own_redis.start)
+            await hear("standings", under_way=0)
+            players = [Player(lambda: url_of(server), name) for name in ("one", "two")]
+            for player in players:
+                await player.join(2)
+            await asyncio.gather(*(player.play() for player in players))
+            await hear("frame", completed=1)

@@ -34,6 +34,8 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("MAX_PARTICIPANTS", "255", "max_participants", 255),
         ("SERVER_SECRET", "sixteen-letters!", "server_secret", "sixteen-letters!"),
         ("TRUSTED_PROXIES", "10.0.0.1, fd00::/8", "trusted_proxies", PROXIES),
+        ("ARENA_VIEWERS", "0", "arena_viewers", 0),
+        ("ARENA_CONTROL", "sixteen-letters!", "arena_control", "sixteen-letters!"),
         ("MAX_CONNECTIONS", "1", "max_connections", 1),
         ("MAX_CONNECTIONS_PER_ADDRESS", "5", "max_connections_per_address", 5),
         ("MAX_REQUESTS_PER_CONNECTION", "10", "max_requests_per_connection", 10),
@@ -54,6 +56,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("RABBITMQ_MANAGEMENT_URL", "http://h:1", "rabbitmq_management_url", "http://h:1"),
         ("FLOWER_BASIC_AUTH", "me:a:b", "flower_basic_auth", "me:a:b"),
+        ("FLOWER_URL", "http://h:5555", "flower_url", "http://h:5555"),
         ("FLOWER_DB", "/state/f.db", "flower_db", Path("/state/f.db")),
     ],
 )
@@ -84,6 +87,8 @@ def test_a_variable_sets_its_field_and_no_other(variable: str, text: str, field:
         ("SERVER_SECRET", "sechzehn-Zeichen-ä"),
         ("TRUSTED_PROXIES", "nginx"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("ARENA_VIEWERS", "-1"),
+        ("ARENA_CONTROL", "fifteen-letters"),
         ("MAX_CONNECTIONS", "0"),
         ("MAX_REQUESTS_PER_ADDRESS", "1000001"),
         ("MAX_NEW_USERS_PER_ADDRESS", "many"),
@@ -99,6 +104,7 @@ def test_a_variable_sets_its_field_and_no_other(variable: str, text: str, field:
         ("LOG_FORMAT", "xml"),
         ("OTEL_TRACES_EXPORTER", "jaeger"),
         ("RABBITMQ_MANAGEMENT_URL", "host:15672"),
+        ("FLOWER_URL", "javascript:alert(1)"),
         ("FLOWER_BASIC_AUTH", "password"),
         ("FLOWER_BASIC_AUTH", "user:"),
     ],
@@ -124,6 +130,7 @@ def test_no_password_stands_in_an_error() -> None:
                 "REDIS_URL": "rediss://:s3cret@host/0?ssl_ca_certs=/no/such/file",
                 "FLOWER_BASIC_AUTH": "s3cret",
                 "SERVER_SECRET": "s3cret",
+                "ARENA_CONTROL": "s3cret",
             }
         )
     assert "s3cret" not in str(caught.value)
@@ -138,6 +145,7 @@ def test_no_password_or_token_stands_in_the_representation() -> None:
             "FLOWER_BASIC_AUTH": "me:s3cret",
             "SUPERHERO_API_TOKEN": "s3cret",
             "SERVER_SECRET": "s3cret-and-long-enough",
+            "ARENA_CONTROL": "s3cret-and-long-enough",
         }
     )
     assert "s3cret" not in repr(settings)

@@ -131,8 +131,8 @@ def test_the_compose_files_ask_for_what_env_example_has_and_for_nothing_else() -
 
 def test_no_password_is_written_down() -> None:
     secrets = {
-        *("RABBITMQ_PASSWORD", "REDIS_PASSWORD", "SERVER_SECRET", "FLOWER_BASIC_AUTH", "CLUSTER_COOKIE"),
-        "GRAFANA_PASSWORD",
+        *("RABBITMQ_PASSWORD", "REDIS_PASSWORD", "SERVER_SECRET", "ARENA_CONTROL", "GRAFANA_PASSWORD"),
+        *("FLOWER_BASIC_AUTH", "CLUSTER_COOKIE"),
     }
     assert {name for name, value in env_example().items() if not value} >= secrets
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")

@@ -45,6 +45,7 @@ def example(function: Callable[..., str]) -> str:
         "task_id": "T",
         "process": "P",
         "noter": "N",
+        "database": 0,
     }
     return function(*(values[name] for name in inspect.signature(function).parameters))
 

@@ -5,7 +5,7 @@
 --       and a fighter for each row of step.fighters
 -- ARGV  game, the version the step was made from, step as JSON {status, order, fallen, fighters: [field,
 --       value, ...] each, ratings: [user, rating before or '', rating after] each, log: text or null,
---       deadline_s: seconds from now or null, events, feed: text}
+--       deadline_s: seconds from now or null, events, feed: text}, the Arena's channel
 -- returns the record ids of the events, or false when somebody else committed a step since, or another
 -- game of one of its players ended and changed a rating
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then
@@ -45,4 +45,10 @@ else
 end
 redis.call('LREM', KEYS[7], 0, game)
 redis.call('PUBLISH', KEYS[8], step.feed)
+-- For the Arena, on whichever server it is watched: ["<game>", event, ...].
+local told = {cjson.encode(game)}
+for i, event in ipairs(step.events) do
+    told[i + 1] = event.entry
+end
+redis.call('PUBLISH', ARGV[4], '[' .. table.concat(told, ',') .. ']')
 return keep(KEYS[9], KEYS[10], step.events)
