@@ -25,6 +25,7 @@ SUITES = (
     "peers",
     "latency",
     "simulator",
+    "arena",
     "simulate",
     "backlog",
     "loss_window",

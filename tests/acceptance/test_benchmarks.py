@@ -18,6 +18,7 @@ TABLES = {
     "peers",
     "latency",
     "simulator",
+    "arena",
     "simulate",
     "backlog-memory",
     "backlog-rate",
