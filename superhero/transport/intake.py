@@ -102,7 +102,7 @@ class Intake:
         self.put_set_aside()
 
     def put_set_aside(self) -> None:
-        """Put what was set aside too late. The publisher's thread calls it each round, `flush` too."""
+        """Put what was set aside too late, in each round of the publisher's thread and in `flush`."""
         if self._set_aside:
             self.put(self._set_aside.popleft())
 
