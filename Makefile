@@ -5,9 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+TRIALS_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test bench screenshots lint types audit format clean clean-runs
+.PHONY: help demo test bench trials screenshots lint types audit format clean clean-runs
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +21,9 @@ test: $(VENV)/.installed-dev ## every test
 
 bench: $(VENV)/.installed-dev .venv-peers/.installed ## everything side by side with its peers; BENCH_ARGS="--small"
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+trials: $(VENV)/.installed-dev ## the trials, brokers side by side, every fault once: docs/trials.md; TRIALS_ARGS="--keep"
+	$(BIN)/python -m benchmarks.gallery $(TRIALS_ARGS)
 
 screenshots: $(VENV)/.installed-dev ## take the pictures of the Arena in docs/arena anew
 	$(BIN)/python tests/screenshots.py

@@ -83,7 +83,11 @@ def run_bout(arm: type[Arm], trial: Trial, load: Load, url: str, redis_url: str,
     workers = load.workers if trial.several else 1
     queue = f"trial.{secrets.token_hex(4)}"
     place = Place(arm.name, url, redis_url, queue, str(data.resolve()), workers)
-    return Bout(arm(place), trial, load, folder / "logs").run()
+    place.save()
+    try:
+        return Bout(arm(place), trial, load, folder / "logs").run()
+    finally:
+        place.file.unlink()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A process of a trial: `python -m superhero.brokers.process publish|consume|relay PLACE ...`.
+"""A process of a trial: `python -m superhero.brokers.process ROLE PLACE ...`, PLACE being a file.
 
 publish PLACE COUNT SEED RATE     0 for RATE: as fast as it goes; says "began", "sent N" now and then
 consume PLACE SLOT                says "ready"
@@ -22,7 +22,7 @@ _SAY_EVERY_S = 0.02
 def main() -> None:
     """Do what the command line says."""
     role, place, *arguments = sys.argv[1:]
-    where = Place(**json.loads(place))
+    where = Place(**json.loads(Path(place).read_text(encoding="utf-8")))
     arm = ARMS[where.arm](where)
     if role == "publish":
         count, seed, rate = arguments

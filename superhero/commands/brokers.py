@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -132,7 +133,7 @@ def _print(found: Comparison) -> None:
     console.print(table)
     for result in found.results:
         said = f"skipped: {result.skipped}" if result.skipped else result.settings
-        console.print(f"[bold]{result.title}[/]  {said}", highlight=False, soft_wrap=True)
+        console.print(f"[bold]{result.title}[/]  {escape(said)}", highlight=False, soft_wrap=True)
 
 
 def _cells(result: Result) -> Iterator[str]:

@@ -64,7 +64,7 @@ CAME = Came(
 CLEAN = tuple(replace(CAME, trial=trial.name) for trial in TRIALS)
 OURS = Result("superhero", "superhero", "as it is", came=CLEAN)
 LOSES = Result("redis-pubsub", "Redis Pub/Sub", "", came=(*CLEAN[:2], replace(CAME, lost=3), CLEAN[3]))
-SKIPPED = Result("kafka", "Kafka", "", skipped="KAFKA_URL is not set")
+SKIPPED = Result("kafka", "Kafka", "", skipped="KAFKA_URL is not set [kafka]")
 FOUND = Comparison(Load(10, 5.0, 2, 7), (LOSES, SKIPPED, OURS), ("Broker: one for this run.",))
 
 _FETCHING = {"link", "script", "iframe", "object", "embed", "base", "img"}

@@ -48,7 +48,7 @@ def test_the_report_fetches_nothing_tells_who_lost_and_draws_a_curve_for_each() 
     asked = Asked(report.page)
     assert asked.fetched == []
     assert "superhero: 0 lost, 0 doubled in 4 trials; 1 of 1 others lost or doubled some" in asked.text
-    assert "Skipped: KAFKA_URL is not set." in asked.text
+    assert "Skipped: KAFKA_URL is not set [kafka]." in asked.text
     assert 'class="bad">3 / 0' in report.page
     assert {plot.name for plot in report.plots if plot.kind == "lines"} == {
         "brokers-killed-redis-pubsub",
@@ -78,7 +78,7 @@ def test_the_table_shows_every_broker_that_ran_and_says_why_one_did_not(
 ) -> None:
     brokers_command._print(FOUND)
     text = capsys.readouterr().out
-    assert "Redis Pub/Sub" in text and "3 / 0" in text and "skipped: KAFKA_URL is not set" in text
+    assert "Redis Pub/Sub" in text and "3 / 0" in text and "skipped: KAFKA_URL is not set [kafka]" in text
     assert "…" not in text
 
 

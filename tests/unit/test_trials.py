@@ -10,10 +10,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
 from reports import OUTCOME, Asked
 from rich.console import Console
 
-from superhero.commands.experiment import _print
+from superhero.commands.experiment import _print, command
 from superhero.ops.timeline import rates
 from superhero.ops.trials import Outcome
 from superhero.reports import files
@@ -91,3 +92,10 @@ def test_without_matplotlib_a_report_still_has_its_page_and_its_svg(
 
 def test_rates_are_what_a_running_total_gains_per_second() -> None:
     assert rates([(0.1, 10), (0.5, 30), (1.2, 90)], 1.2, 1.0) == [(1.0, 30.0), (2.0, 60.0)]
+
+
+def test_a_folder_with_an_earlier_run_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report.json").touch()
+    done = CliRunner().invoke(command, ["single-worker", "--folder", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "is not empty" in done.output

@@ -22,7 +22,7 @@ Broker = Literal["redis", "rabbitmq", "kafka", "ours"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an arm works in one trial; its processes are given it as JSON.
+    """Where an arm works in one trial; its processes read it from a file, for a password may be in it.
 
     url      the broker; redis_url: a Redis besides, for the arm that needs one
     queue    the channel, queue or topic that is this trial's own
@@ -37,9 +37,15 @@ class Place:
     folder: str
     workers: int
 
-    def as_json(self) -> str:
-        """Return the command line argument."""
-        return json.dumps(asdict(self))
+    @property
+    def file(self) -> Path:
+        """The file that the processes are told of."""
+        return Path(self.folder) / "place.json"
+
+    def save(self) -> None:
+        """Write it, readable by its owner only."""
+        self.file.touch(mode=0o600)
+        self.file.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 class Arm(ABC):
@@ -90,7 +96,8 @@ class Arm(ABC):
 
     def process_argv(self, role: str, *arguments: str) -> list[str]:
         """Return the command line of one of our processes, see superhero/brokers/process.py."""
-        return [sys.executable, "-m", "superhero.brokers.process", role, self.place.as_json(), *arguments]
+        place = str(self.place.file)
+        return [sys.executable, "-m", "superhero.brokers.process", role, place, *arguments]
 
 
 def encoded(row: Row) -> bytes:
