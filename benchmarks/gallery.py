@@ -26,7 +26,6 @@ from superhero.reports.svg import svg
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 _TRIALS = ("experiment", "all", "--players", "20", "--games", "40")
 _BROKERS = ("experiment", "brokers")
-_CHAOS = ("chaos", "all", "--records", "200")
 _SHOWN = ("depth", "rates", "shares")
 
 Facts = Mapping[str, Any]
@@ -41,23 +40,25 @@ Facts = Mapping[str, Any]
     help="Folder for reports, data and logs.",
 )
 @click.option("--keep", is_flag=True, help="Run only what has left no result in the folder yet.")
+@click.option("--faults", default="all", show_default=True, help="Faults to throw, with blanks between.")
 @click.option("--chaos", type=click.Path(path_type=Path, exists=True), help="Take this `chaos all --json`.")
 @click.option("--note", default="", help="A sentence on the circumstances, to stand in the document.")
 @click.option("--docs", type=click.Path(path_type=Path), default=_DOCS, help="Where trials.md goes.")
-def main(out: Path, keep: bool, chaos: Path | None, note: str, docs: Path) -> None:
+def main(out: Path, keep: bool, faults: str, chaos: Path | None, note: str, docs: Path) -> None:
     """Run everything, draw it and write the document. Exit status 0 when all could be run."""
     for name, command in (("trials", _TRIALS), ("brokers", _BROKERS)):
         if not (keep and (out / name / "report.json").exists()):
             shutil.rmtree(out / name, ignore_errors=True)
             _run(*command, "--folder", str(out / name))
-    faults = chaos or out / "chaos.json"
-    if not faults.exists() or (chaos is None and not keep):
+    thrown = ("chaos", *faults.split(), "--records", "200", "--json")
+    found = chaos or out / "chaos.json"
+    if not found.exists() or (chaos is None and not keep):
         shutil.rmtree(out / "chaos", ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
-        faults.write_text(_run(*_CHAOS, "--folder", str(out / "chaos"), "--json"), encoding="utf-8")
+        found.write_text(_run(*thrown, "--folder", str(out / "chaos")), encoding="utf-8")
     trials, brokers = (_facts(out / name / "report.json") for name in ("trials", "brokers"))
-    lines = _facts(faults)["faults"]
-    command = "chaos all --json" if chaos else " ".join(_CHAOS)
+    lines = _facts(found)["faults"]
+    command = f"chaos {faults} --json" if chaos else " ".join(thrown)
     text = "\n".join([*_document(trials, brokers, note), *_of_faults(lines, command)])
     drawn = {path.name: path.read_text(encoding="utf-8") for path in out.glob("*/plots/*.svg")}
     drawn |= {f"{plot.name}.svg": svg(plot, alone=True) for plot in _fault_plots(lines)}
@@ -87,7 +88,7 @@ def _facts(path: Path) -> Facts:
 def _document(trials: Facts, brokers: Facts, note: str) -> Iterator[str]:
     yield "# Trials\n"
     yield "Written by `make trials`, which measures every figure in it: the published trials, brokers side by"
-    yield "side, and each fault of `superhero chaos` once. " + (f"{note}\n" if note else "\n")
+    yield "side, and faults of `superhero chaos`, each once. " + (f"{note}\n" if note else "\n")
     yield from _of_trials(trials)
     yield from _of_brokers(brokers)
 
@@ -144,7 +145,7 @@ def _broker_row(broker: Facts) -> list[Any]:
 
 
 def _of_faults(faults: Sequence[Facts], command: str) -> Iterator[str]:
-    yield "## Every fault once\n"
+    yield "## Faults, each once\n"
     yield f"`superhero {command}`: what each fault cost, and the seconds from its end until records"
     yield "flowed on every channel again. Plain Celery, with its defaults, gets the same.\n"
     columns = ("fault", "records", "kills", "lost", "doubled", "back in s")
