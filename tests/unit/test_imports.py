@@ -221,7 +221,7 @@ def import_in_a_bare_process(names: list[str], environ: dict[str, str]) -> str:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     return done.stderr if done.returncode else ""
 
