@@ -53,8 +53,8 @@ def test_a_broker_that_is_there_is_not_warned_of(serve: Callable[..., Process], 
 def test_too_few_files_are_a_warning_only_to_who_asked_for_more(
     redis_url: str, environ: dict[str, str], level: str
 ) -> None:
-    code = "import superhero.commands.serve as s, superhero.config as c; s._log_to_console('INFO'); "
-    code += "s._allow_connections(c.from_env().max_connections)"
+    code = "import superhero.commands.serve as s, superhero.config as c; settings = c.from_env(); "
+    code += "s._log_to_console(settings); s._allow_connections(settings.max_connections)"
     done = subprocess.run(
         [*superhero_argv()[:1], "-c", code],
         env={**os.environ, **environ},
