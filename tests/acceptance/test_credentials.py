@@ -170,7 +170,7 @@ def test_no_secret_leaves_the_settings(place: Place, wait_until: WaitUntil) -> N
     )
 
     needles = {**place.secrets, **{f"token {n}": token for n, token in enumerate(place.user_tokens())}}
-    assert len(needles) == 5 + 4
+    assert len(needles) == 6 + 4
     commands = "\n".join(command_line(each) for each in (server, worker, flower))
     told += [commands, *spied(place.broker_url)]
     assert len(told) > 20
