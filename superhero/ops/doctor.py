@@ -28,7 +28,9 @@ from superhero.transport.topology import DEAD_NAME
 State = Literal["ok", "warning", "missing"]
 
 _PACKAGES = ("celery", "kombu", "amqp", "redis", "websockets", "flower", "honcho", "click", "rich", "httpx")
-_SECRETS = {"superhero_api_token", "flower_basic_auth", "server_secret"}
+_URLS = re.compile(r".*_url|sinks")
+# What stays out of the settings' representation and is no URL, so that a new secret is hidden unasked.
+_SECRETS = {each.name for each in fields(Settings) if not each.repr and not _URLS.fullmatch(each.name)}
 _LITTLE_SPACE_BYTES = 1 << 30
 _TIMEOUT_S = 3.0
 _SINKS_TIMEOUT_S = 60.0  # pyarrow takes its time to be imported
