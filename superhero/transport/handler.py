@@ -26,6 +26,7 @@ from superhero.errors import TransportError
 from superhero.transport.capture import Capture, Captured
 from superhero.transport.counters import Counters
 from superhero.transport.flight import Limits
+from superhero.transport.lockless import LocklessHandler
 from superhero.transport.outlet import Outlet, OutletSettings
 from superhero.transport.sender import Sender, open_sender
 from superhero.transport.spool_folder import prepare
@@ -33,7 +34,7 @@ from superhero.transport.spool_folder import prepare
 _handlers: WeakSet[CeleryHandler] = WeakSet()
 
 
-class CeleryHandler(logging.Handler):
+class CeleryHandler(LocklessHandler):
     """Sends each record to the channel named like its logger, or as `extra={"channel": ...}` says.
 
     broker_url        amqp://, amqps://, redis:// or rediss://; several with `;` between are tried in turn
@@ -99,21 +100,6 @@ class CeleryHandler(logging.Handler):
         self._failures = 0
         super().__init__(level)
         _handlers.add(self)
-
-    def createLock(self) -> None:
-        """Do without the lock that `handle` takes: `logging.shutdown` holds it while it waits for us."""
-        self.lock = None
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Do as every handler does, without asking for a lock that we do not have."""
-        if self.filters:
-            passed: bool | logging.LogRecord = self.filter(record)
-            if not passed:
-                return False
-            if isinstance(passed, logging.LogRecord):  # from Python 3.12 on a filter may exchange it
-                record = passed
-        self.emit(record)
-        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record for sending. Never raises, never waits for the network."""

@@ -8,6 +8,8 @@
 A task carries records of many traces: the span is a child of the first record's, and linked to the others.
 Records that are logged outside a span, or in one that is not sampled, are not traced, and a task without a
 traced record makes no span. Without OpenTelemetry's SDK in the process nothing is done but to notice that.
+Whatever a tracer raises, a program's own sampler for one, is told, rarely, and stays here: it may cost a
+span, but no record, and fails no task.
 """
 
 from __future__ import annotations
@@ -15,13 +17,17 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from types import TracebackType
 from typing import Any
 
 from superhero.transport.leases import Lease
+from superhero.transport.lockless import LocklessHandler
 from superhero.transport.sender import Outcome
+from superhero.transport.trouble import Trouble
 
 FIELD = "traceparent"
 """In an envelope and in a task's headers, as the W3C has it; in an encoded envelope it comes last."""
@@ -35,6 +41,7 @@ _SAMPLED = 1
 _END = b'"}'
 _LENGTH = 55
 _NAME = "superhero"
+_trouble = Trouble(logging.getLogger("superhero.transport"), time.monotonic)
 
 
 def is_on() -> bool:
@@ -46,10 +53,14 @@ def current() -> str | None:
     """Return the traceparent of the current span; None when there is none, or it is not sampled."""
     if _SDK not in sys.modules:
         return None
-    from opentelemetry.trace import get_current_span
+    try:
+        from opentelemetry.trace import get_current_span
 
-    context = get_current_span().get_span_context()
-    return traceparent(context) if context.is_valid and context.trace_flags.sampled else None
+        context = get_current_span().get_span_context()
+        return traceparent(context) if context.is_valid and context.trace_flags.sampled else None
+    except Exception as error:
+        _trouble.note(error)
+        return None
 
 
 def traceparent(context: Any) -> str:
@@ -66,31 +77,25 @@ def batch_attributes(channel: str, records: int) -> dict[str, Any]:
     }
 
 
-@contextmanager
 def span(
     name: str, parents: Sequence[str], attributes: Mapping[str, Any], *, consumer: bool
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Have a span within, a child of the first of `parents` and linked to the others; none without them."""
-    started = _start(name, parents, attributes, consumer=consumer)
-    if started is None:
-        yield
-        return
-    from opentelemetry.trace import use_span
 
-    with use_span(started, end_on_exit=True):
-        yield
+    def begin() -> AbstractContextManager[Any]:
+        started = _start(name, parents, attributes, consumer=consumer)
+        if started is None:
+            return nullcontext()
+        from opentelemetry.trace import use_span
+
+        return use_span(started, end_on_exit=True)
+
+    return _Guarded(begin)
 
 
-@contextmanager
-def inner_span(name: str, attributes: Mapping[str, Any]) -> Iterator[None]:
+def inner_span(name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[None]:
     """Have a span within, a child of the current one; none where none is current."""
-    if current() is None:
-        yield
-        return
-    from opentelemetry.trace import get_tracer
-
-    with get_tracer(_NAME).start_as_current_span(name, attributes=attributes):
-        yield
+    return _Guarded(lambda: nullcontext() if current() is None else _current_span(name, attributes))
 
 
 class PublishSpans:
@@ -101,6 +106,27 @@ class PublishSpans:
 
     def begin(self, lease: Lease) -> Lease:
         """Return the lease with the headers that carry its span on, if any record of it is traced."""
+        try:
+            return self._begun(lease)
+        except Exception as error:
+            _trouble.note(error)
+            return lease
+
+    def end(self, outcome: Outcome) -> None:
+        """End the span of a lease with what became of it."""
+        started = self._spans.pop(outcome.lease.task_id, None) if self._spans else None
+        if started is None:
+            return
+        try:
+            if not outcome.confirmed:
+                from opentelemetry.trace import StatusCode
+
+                started.set_status(StatusCode.ERROR, outcome.reason)
+            started.end()
+        except Exception as error:
+            _trouble.note(error)
+
+    def _begun(self, lease: Lease) -> Lease:
         if _SDK not in sys.modules or not (parents := _traced(lease.encoded)):
             return lease
         started = _start(
@@ -111,43 +137,58 @@ class PublishSpans:
         self._spans[lease.task_id] = started
         return replace(lease, headers={FIELD: traceparent(started.get_span_context())})
 
-    def end(self, outcome: Outcome) -> None:
-        """End the span of a lease with what became of it."""
-        started = self._spans.pop(outcome.lease.task_id, None) if self._spans else None
-        if started is None:
-            return
-        if not outcome.confirmed:
-            from opentelemetry.trace import StatusCode
 
-            started.set_status(StatusCode.ERROR, outcome.reason)
-        started.end()
-
-
-class LogSpans(logging.Handler):
+class LogSpans(LocklessHandler):
     """Hands records on to another handler, each within a span of its own: a trace begins with the log call.
 
-    For programs that have no spans where they log; those that have need nothing of this.
+    For programs that have no spans where they log; those that have need nothing of this. A record whose span
+    cannot begin or end is handed on all the same.
     """
 
     def __init__(self, handler: logging.Handler) -> None:
         super().__init__(handler.level)
         self._handler = handler
 
-    def createLock(self) -> None:
-        """Do without a lock: the other handler has what it needs."""
-        self.lock = None
-
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record on; without OpenTelemetry as it is."""
         if _SDK not in sys.modules:
             self._handler.handle(record)
             return
-        from opentelemetry.trace import get_tracer
-
-        with get_tracer(_NAME).start_as_current_span(
-            f"log {record.name}", attributes={"event": str(record.__dict__.get("event", ""))}
+        with _Guarded(
+            lambda: _current_span(f"log {record.name}", {"event": str(record.__dict__.get("event", ""))})
         ):
             self._handler.handle(record)
+
+
+class _Guarded(AbstractContextManager[None]):
+    """Enters what `begin` returns. What it raises by itself stays here; what is raised within does not."""
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._begin = begin
+        self._entered: AbstractContextManager[Any] = nullcontext()
+
+    def __enter__(self) -> None:
+        try:
+            begun = self._begin()
+            begun.__enter__()
+            self._entered = begun
+        except Exception as error:
+            _trouble.note(error)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._entered.__exit__(kind, raised, trace)
+        except Exception as error:
+            if error is not raised:
+                _trouble.note(error)
+
+
+def _current_span(name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    from opentelemetry.trace import get_tracer
+
+    return get_tracer(_NAME).start_as_current_span(name, attributes=attributes)
 
 
 def _traced(encoded: Iterable[bytes]) -> list[str]:

@@ -7,18 +7,20 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler
 
 from superhero.errors import TransportError
 from superhero.testing import ScriptedSender
 from superhero.transport import CeleryHandler, telemetry, tracing
 from superhero.transport.tracing import FIELD, LogSpans
+from superhero.transport.trouble import Trouble
 from tasks.tracing import delivery, write
 
 
@@ -29,6 +31,34 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
     yield exporter
+    provider.shutdown()
+
+
+class TheirsError(Exception):
+    """What a program's own part of its tracing raises."""
+
+
+def broken(*_: object, **__: object) -> Any:
+    """Stand for any method of such a part."""
+    raise TheirsError("broken")
+
+
+@pytest.fixture(params=["sampler", "on_start", "on_end"])
+def broken_tracing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a global provider that can begin no span, or end none."""
+    theirs: Any
+    if request.param == "sampler":
+        theirs = type(
+            "Theirs", (Sampler,), {"should_sample": broken, "get_description": lambda _: "theirs"}
+        )()
+        provider = TracerProvider(sampler=theirs)
+    else:
+        theirs = type("Theirs", (SpanProcessor,), {request.param: broken})()
+        provider = TracerProvider()
+        provider.add_span_processor(theirs)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    monkeypatch.setattr(tracing, "_trouble", Trouble(logging.getLogger("superhero.transport"), lambda: 0.0))
+    yield
     provider.shutdown()
 
 
@@ -164,6 +194,49 @@ def test_a_program_without_spans_can_have_its_log_calls_begin_the_traces(
     assert call.name == "log shop.spans"
     assert publish.parent is not None
     assert publish.parent.span_id == call.context.span_id
+
+
+def test_a_log_call_that_begins_a_trace_asks_for_no_lock(
+    spans: InMemorySpanExporter, sender: ScriptedSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_in_python_3_13(handler: logging.Handler, record: logging.LogRecord) -> None:
+        with handler.lock:  # type: ignore[union-attr]  # as it says there
+            handler.emit(record)
+
+    monkeypatch.setattr(logging.Handler, "handle", as_in_python_3_13)
+    with closing(CeleryHandler(sender=lambda: sender)) as handler:
+        LogSpans(handler).handle(logging.makeLogRecord({"name": "shop.spans", "msg": "paid"}))
+        assert handler.flush(10)
+    assert len(traceparents(sender)) == 1
+
+
+@pytest.mark.usefixtures("broken_tracing")
+def test_tracing_that_raises_costs_neither_the_program_nor_its_records_anything(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sender, logger = ScriptedSender("nack", "lost", "ok"), logging.getLogger("shop.broken")
+    parent = trace.NonRecordingSpan(trace.SpanContext(1, 2, False, trace.TraceFlags(1)))
+    with closing(CeleryHandler(sender=lambda: sender)) as handler:
+        begins = LogSpans(handler)
+        logger.addHandler(begins)
+        with trace.use_span(parent):
+            for _ in range(50):
+                logger.warning("paid")
+        assert handler.flush(10)
+        logger.removeHandler(begins)
+        assert handler.counters().confirmed == 50
+    assert caplog.text.count("TheirsError: broken") == 1, "once, with its traceback"
+
+
+@pytest.mark.usefixtures("broken_tracing")
+def test_tracing_that_raises_fails_no_task_and_hides_no_error_of_one() -> None:
+    headers = {FIELD: f"00-{'a' * 32}-{'b' * 16}-01"}
+    done = []
+    with delivery("shop.orders", [None], headers, 0), write(1):
+        done.append("written")
+    assert done == ["written"]
+    with pytest.raises(ZeroDivisionError), delivery("shop.orders", [None], headers, 0), write(1):
+        raise ZeroDivisionError
 
 
 def test_a_delivery_goes_on_with_the_task_s_span_and_links_those_of_its_records(
