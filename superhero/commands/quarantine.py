@@ -18,9 +18,8 @@ from rich.table import Table
 
 from superhero.commands.progress import progress
 from superhero.config import from_env
-from superhero.ops.depths import dead_letters
 from superhero.ops.letters import restore, save
-from superhero.ops.quarantine import DeadLetter, Selection, look, purge, replay
+from superhero.ops.quarantine import DeadLetter, Selection, count, look, purge, replay
 from superhero.transport.dead_letters import Reason
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -135,7 +134,7 @@ def replay_letters(
     """
     selection = _chosen(letter_id, channel, reason, older_than, everything)
     url = from_env().broker_url
-    with progress("replaying", total=dead_letters(url), unit="letters") as shown:
+    with progress("replaying", total=count(url), unit="letters") as shown:
         done = replay(url, selection, shown.add)
     if as_json:
         click.echo(json.dumps({"replayed": done.replayed, "kept": done.kept}))
@@ -161,7 +160,7 @@ def purge_letters(
 ) -> None:
     """Throw letters away."""
     url, selection = from_env().broker_url, _chosen(letter_id, channel, reason, older_than, everything)
-    with progress("purging", total=dead_letters(url), unit="letters") as shown:
+    with progress("purging", total=count(url), unit="letters") as shown:
         purged = purge(url, selection, shown.add)
     click.echo(json.dumps({"purged": purged}) if as_json else f"{purged} purged")
 

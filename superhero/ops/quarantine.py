@@ -24,6 +24,7 @@ from kombu.transport.redis import Channel as RedisChannel
 
 from superhero.config import without_password
 from superhero.errors import ServiceError
+from superhero.ops.depths import dead_letters
 from superhero.ops.reach import is_redis
 from superhero.transport.confirmed import ConfirmedSender, RawMessage
 from superhero.transport.dead_letters import Letter, absolve
@@ -110,6 +111,12 @@ OnEach = Callable[[], None]
 
 def _nothing() -> None:
     """Show nothing."""
+
+
+def count(broker_url: str) -> int:
+    """Return how many letters there are. Raise ServiceError when the broker does not answer."""
+    with _translated(broker_url):
+        return dead_letters(broker_url)
 
 
 def look(broker_url: str, selection: Selection) -> Iterator[DeadLetter]:

@@ -208,3 +208,18 @@ def test_a_broker_that_is_away_is_one_sentence_without_a_password() -> None:
     assert result.exit_code == 2
     assert "amqp://me:***@127.0.0.1:1//" in result.output
     assert "secret" not in result.output
+
+
+@pytest.mark.parametrize("broker", ["amqp://guest:guest@127.0.0.1:1//", "redis://127.0.0.1:1/0"])
+@pytest.mark.parametrize(
+    "verb", ["list", "show 3f9a", "replay --all", "purge --all --yes", "save FILE", "restore FILE"]
+)
+def test_a_broker_that_is_away_is_one_sentence_and_status_2(verb: str, broker: str, tmp_path: Path) -> None:
+    file = tmp_path / "letters.jsonl"
+    file.touch()
+    arguments = verb.replace("FILE", str(file)).split()
+    result = CliRunner().invoke(main, ["quarantine", *arguments], env={"BROKER_URL": broker})
+    assert result.exit_code == 2
+    (sentence,) = result.output.splitlines()
+    assert sentence.startswith("Error: the quarantine at ")
+    assert "refused" in sentence
