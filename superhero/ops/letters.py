@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import secrets
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,26 @@ from superhero.transport.topology import DEAD_NAME, DEAD_QUEUE
 def save(broker_url: str, path: Path, selection: Selection) -> int:
     """Write the letters meant to a file that only its owner can read, and return how many there were.
 
-    They stay in quarantine. The file is whole or not there. Raise ServiceError where it cannot be written.
+    They stay in quarantine. The file is whole or not there, and survives a power cut: when this returns they
+    may be purged. Raise ServiceError where it cannot be written.
     """
-    beside, count = path.with_name(f"{path.name}.tmp"), 0
+    count = 0
     try:
-        beside.touch(mode=0o600)
-        with beside.open("w", encoding="utf-8") as file:
-            for dead in look(broker_url, selection):
-                file.write(json.dumps(_fields(dead), default=str) + "\n")
-                count += 1
-        beside.replace(path)
+        # Whatever lies beside is not ours to write into: its rights may be looser.
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        try:
+            with open(beside, "x", encoding="utf-8", opener=_for_its_owner) as file:
+                for dead in look(broker_url, selection):
+                    file.write(json.dumps(_fields(dead), default=str) + "\n")
+                    count += 1
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+        _sync(path.parent)
     except OSError as error:
         raise ServiceError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):  # it is in its place, or could not be made
-            beside.unlink()
     return count
 
 
@@ -53,6 +59,19 @@ def restore(broker_url: str, path: Path) -> tuple[int, int]:
         for _, channel, message in missing:
             sender.send(message, DEAD_NAME, channel, declare=[DEAD_QUEUE])
     return len(missing), len(letters) - len(missing)
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync(folder: Path) -> None:
+    """Make a name that was moved into a folder survive a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _fields(dead: DeadLetter) -> dict[str, Any]:

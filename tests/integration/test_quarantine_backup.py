@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -52,6 +53,30 @@ def test_what_was_saved_can_be_put_back_whole_and_only_once(broker: str, tmp_pat
     assert sorted(letters(broker)) == sorted(before)
     (whole,) = [dead for dead in look(broker, Selection()) if dead.letter.channel == "other"]
     assert (whole.message.content_type, whole.message.headers["n"]) == ("text/plain", 1)
+
+
+def test_a_backup_is_on_the_disk_under_its_name_before_it_is_said_to_be_there(
+    broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, synced = tmp_path / "letters.jsonl", []
+
+    def fsync(fd: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(fd).st_mode), file.exists(), os.fstat(fd).st_size > 0))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert quarantine(broker, "save", str(file)).exit_code == 0
+    assert synced == [(False, False, True), (True, True, True)], "the content, then the name"
+
+
+def test_what_lies_beside_a_backup_is_neither_written_to_nor_followed(broker: str, tmp_path: Path) -> None:
+    file, beside = tmp_path / "letters.jsonl", tmp_path / "letters.jsonl.tmp"
+    beside.touch(mode=0o666)
+    beside.chmod(0o666)
+    file.touch()
+    file.chmod(0o644)
+    assert quarantine(broker, "save", str(file)).exit_code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert beside.read_bytes() == b""
 
 
 def test_a_selection_can_be_saved(broker: str, tmp_path: Path) -> None:
