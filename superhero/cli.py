@@ -41,11 +41,11 @@ COMMANDS: Mapping[str, Entry] = {
         "top": "Show the running pipeline: rates, queues, workers, lag, verdict.",
         "metrics": "Show the pipeline to Prometheus: one endpoint for all of it.",
         "verify": "Tell from a sink what was lost or doubled; exit status 0 when nothing was.",
-        "compact": "Merge the many small files of JSON Lines, while all goes on.",
+        "compact": "Merge the many small files of JSON Lines and Delta Lake, while all goes on.",
         "query": "Ask the datasets in SQL: table, CSV or JSON out.",
         "leaderboard": "Rank the players by rating, games won and damage.",
         "game": "Tell how a game went, turn by turn.",
-        "quarantine": "List, show, replay or purge what could not be processed.",
+        "quarantine": "List, show, replay, purge, save or restore what could not be processed.",
         "doctor": "Say which service is reachable, and how to get what is missing.",
         "flower": "Run Flower, the workers' web page, behind a password.",
     }.items()

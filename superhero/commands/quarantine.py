@@ -62,7 +62,7 @@ def _selecting(function: Callable[..., None]) -> Callable[..., None]:
     "  superhero quarantine save letters.jsonl                 and restore: a backup"
 )
 def command() -> None:
-    """List, show, replay, purge or keep what could not be processed.
+    """List, show, replay, purge, save or restore what could not be processed.
 
     Each letter is the message as it came, body and headers, with the reason added. The broker is BROKER_URL.
     """
