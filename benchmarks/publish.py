@@ -1,7 +1,7 @@
 """Put a run's figures where they are read: JSON, the tables in docs/performance.md, and pictures beside it.
 
 In the document a table stands between two marks, `<!-- figures: NAME -->` and `<!-- end -->`; whatever was
-there is replaced. So every number in it is of one run.
+there is replaced. So every number in a table is of one run, the latest that measured it.
 """
 
 from __future__ import annotations
