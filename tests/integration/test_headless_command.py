@@ -27,6 +27,12 @@ def ids(lines: bytes) -> list[str]:
     return [decode(json.loads(line)).id for line in lines.splitlines()]
 
 
+def sent_to(broker_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set where runs send to, and where their pulse goes."""
+    monkeypatch.setenv("BROKER_URL", broker_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+
+
 def drained(broker_url: str) -> Iterator[Any]:
     """Yield every envelope in the channels' queues."""
     with Connection(broker_url) as connection, connection.channel() as channel:
@@ -108,9 +114,9 @@ def test_options_that_make_no_run_are_refused(arguments: tuple[object, ...], tol
 
 @pytest.mark.rabbitmq
 def test_every_record_reaches_the_broker_once_with_the_id_of_its_run(
-    broker_url: str, monkeypatch: pytest.MonkeyPatch
+    broker_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BROKER_URL", broker_url)
+    sent_to(broker_url, redis_url, monkeypatch)
     sent = simulate("--games", 500, "--seed", 7, "--json")
     assert sent.exit_code == 0, sent.output
     envelopes = list(drained(broker_url))
@@ -121,9 +127,9 @@ def test_every_record_reaches_the_broker_once_with_the_id_of_its_run(
 
 @pytest.mark.rabbitmq
 def test_faults_reach_the_broker_as_they_reach_a_file(
-    broker_url: str, monkeypatch: pytest.MonkeyPatch
+    broker_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BROKER_URL", broker_url)
+    sent_to(broker_url, redis_url, monkeypatch)
     faults = ("--duplicated", 0.2, "--malformed", 0.1, "--skewed-clock", 0.1)
     assert simulate("--games", 20, "--seed", 7, *faults).exit_code == 0
     expected = simulate("--games", 20, "--seed", 7, *faults, "--to", "-").stdout_bytes
@@ -137,7 +143,9 @@ def test_a_run_may_be_held_to_its_clock() -> None:
     assert json.loads(paced.stderr)["seconds"] >= (len(ids(paced.stdout_bytes)) - 3) / 1000
 
 
-def test_a_broker_that_is_away_ends_the_run_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BROKER_URL", "amqp://guest:guest@127.0.0.1:1//")
+def test_a_broker_that_is_away_ends_the_run_with_what_to_do(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_to("amqp://guest:guest@127.0.0.1:1//", redis_url, monkeypatch)
     gave_up = simulate("--games", 5, "--patience", 0.5)
     assert (gave_up.exit_code, "confirmed nothing for 0.5 s" in gave_up.output) == (2, True)
