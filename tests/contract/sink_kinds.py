@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -110,10 +111,10 @@ class Child:
         self._stdin().flush()
 
     def wait(self) -> int:
-        """Wait for its end and return its status; raise if it ended by an error of its own."""
+        """Wait for its end and return its status, 0 or that of a kill; raise if it ended in any other way."""
         _, errors = self._popen.communicate(timeout=60)
-        if self._popen.returncode > 0:
-            raise RuntimeError(f"the child failed: {errors}")
+        if self._popen.returncode not in (0, -signal.SIGKILL):
+            raise RuntimeError(f"the child ended with status {self._popen.returncode}: {errors}")
         return self._popen.returncode
 
     def _stdin(self) -> Any:
