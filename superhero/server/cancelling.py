@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 _CANCEL_AGAIN_S = 0.1
 
 
-async def cancel(*tasks: asyncio.Task[None]) -> None:
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks and wait for their end: Python 3.11's `wait_for`, which the Redis client uses, may
     swallow a cancellation.
     """

@@ -17,9 +17,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from superhero.redis_clients import blocking_pool
+from superhero.server.cancelling import cancel
 
 TIMEOUT_S = 3.0
-"""Seconds a Redis call may take."""
+"""Seconds a Redis call may take, the connection that it needs included."""
 
 Reply = asyncio.Future[Any]
 
@@ -29,7 +30,7 @@ class Link:
 
     def __init__(self, redis_url: str) -> None:
         self._pool = pool(redis_url, 1)
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[_Wire] | None = None
         self._wire: _Wire | None = None
         self._wires = 0
 
@@ -50,36 +51,51 @@ class Link:
     async def call(self, *command: Any) -> Any:
         """Send a command once, and return its reply.
 
-        Raise ResponseError when Redis refuses it, and another RedisError or OSError when there is no reply:
-        then it may have been carried out.
+        Raise ResponseError when Redis refuses it, DataError when it cannot be sent, and another RedisError or
+        OSError when there is no reply: then it may have been carried out.
         """
         wire = self._wire
-        if wire is None or not wire.usable:
-            wire = await self._opened()
-        return await wire.ask(command)
+        if wire is not None and wire.usable:
+            return await wire.ask(command)
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                wire = await self._opened()
+                return await wire.ask(command)
+        except TimeoutError as error:
+            raise _silent() from error
 
     async def close(self) -> None:
         """Close the connection."""
+        if self._opening is not None:
+            await cancel(self._opening)
         if self._wire is not None:
             await self._wire.close()
 
     async def _opened(self) -> _Wire:
-        async with self._opening:
-            if self._wire is None or not self._wire.usable:
-                connection: Any = self._pool.make_connection()
-                # A read lasts until there is something to read; `_Wire` looks how long a reply takes.
-                connection.socket_timeout = None
-                try:
-                    async with asyncio.timeout(TIMEOUT_S):
-                        await connection.connect()
-                except BaseException as error:
-                    await connection.disconnect(nowait=True)
-                    if isinstance(error, TimeoutError):
-                        raise _silent() from error
-                    raise
-                self._wires += 1
-                self._wire = _Wire(connection)
-            return self._wire
+        """Wait for the one attempt that there is: if each made its own, the last would wait for all."""
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open())
+            # Its error is known then, also where nobody waits any longer.
+            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> _Wire:
+        connection: Any = self._pool.make_connection()
+        # A read lasts until there is something to read; `_Wire` looks how long a reply takes.
+        connection.socket_timeout = None
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await connection.connect()
+        except BaseException as error:
+            await connection.disconnect(nowait=True)
+            if isinstance(error, TimeoutError):
+                raise _silent() from error
+            if isinstance(error, asyncio.CancelledError):  # by `close`; who waits is not cancelled
+                raise _closed() from error
+            raise
+        self._wires += 1
+        self._wire = _Wire(connection)
+        return self._wire
 
 
 class _Wire:
@@ -90,7 +106,7 @@ class _Wire:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[float, Reply]] = deque()
         self._watch: asyncio.TimerHandle | None = None
-        self._lost: Exception | None = None
+        self._lost: BaseException | None = None
         self._reader = asyncio.create_task(self._read())
 
     @property
@@ -100,22 +116,28 @@ class _Wire:
 
     async def ask(self, command: tuple[Any, ...]) -> Any:
         """Send a command and wait for its reply."""
+        if not self.usable:
+            raise RedisConnectionError("the connection is lost")
+        # Before it has a place among those that wait: what cannot be sent has no reply.
+        packed = self._connection.pack_command(*command)
         reply: Reply = self._loop.create_future()
         self._waiting.append((self._loop.time(), reply))
         if self._watch is None:
             self._watch = self._loop.call_later(TIMEOUT_S, self._look)
         try:
             # Up to the write nothing is awaited: commands leave in the order in which they wait here.
-            await self._connection.send_command(*command, check_health=False)
+            await self._connection.send_packed_command(packed, check_health=False)
         except (RedisError, OSError) as error:
+            self._lose(error)  # tells everybody who waits, us too
+        except BaseException as error:
             reply.cancel()
-            self._lose(error)
+            self._lose(error)  # a write that is cut short closes the connection
             raise
         return await reply
 
     async def close(self) -> None:
         """Disconnect; who still waits is told that the connection is lost."""
-        self._lose(RedisConnectionError("the connection is closed"))
+        self._lose(_closed())
         await asyncio.wait({self._reader})
 
     async def _read(self) -> None:
@@ -139,6 +161,9 @@ class _Wire:
         except (RedisError, OSError) as error:
             self._lose(error)
         finally:
+            # A mere close waits, and lets writers wait, until a Redis that does not read has read it all.
+            if connection._writer is not None:
+                connection._writer.transport.abort()
             await connection.disconnect(nowait=True)
 
     def _look(self) -> None:
@@ -152,7 +177,7 @@ class _Wire:
         else:
             self._lose(_silent())
 
-    def _lose(self, error: Exception) -> None:
+    def _lose(self, error: BaseException) -> None:
         if self._lost is not None:
             return
         self._lost = error
@@ -182,3 +207,7 @@ def pool(redis_url: str, connections: int) -> BlockingConnectionPool:
 
 def _silent() -> RedisConnectionError:
     return RedisConnectionError(f"no answer within {TIMEOUT_S:g} s")
+
+
+def _closed() -> RedisConnectionError:
+    return RedisConnectionError("the connection is closed")

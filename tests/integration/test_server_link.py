@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from api_v1 import ACTION, Player, ask
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import DataError, ResponseError
 from serving import give_heroes, serving, url_of
 
 from superhero.identity import public_id
@@ -57,6 +58,96 @@ async def test_a_connection_that_gives_no_answer_is_given_up_for_another(
         assert isinstance(refused, RedisConnectionError)
     assert link.wire == 0
     assert (await link.call("ECHO", "again"), link.wire) == ("again", 2)
+
+
+class Deaf:
+    """What looks like a Redis: says +OK to all commands up to `stops_at`, and then reads no more.
+
+    attempts  connections that came
+    stopped   set once it reads no more
+    """
+
+    def __init__(self, stops_at: bytes) -> None:
+        self.attempts = 0
+        self.stopped = asyncio.Event()
+        self._stops_at = stops_at
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take one connection."""
+        self.attempts += 1
+        self._writers.append(writer)
+        while line := await reader.readline():
+            words = int(line[1:])
+            _, name = await reader.readline(), await reader.readline()
+            if self._stops_at in name:
+                self.stopped.set()
+                return
+            for _ in range(2 * (words - 1)):
+                await reader.readline()
+            writer.write(b"+OK\r\n")
+
+    def hang_up(self) -> None:
+        """End all connections."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+
+@asynccontextmanager
+async def deaf(stops_at: bytes) -> AsyncIterator[tuple[Deaf, Link]]:
+    redis = Deaf(stops_at)
+    async with await asyncio.start_server(redis.take, "127.0.0.1", 0) as listener:
+        link = Link(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}/1")
+        yield redis, link
+        await link.close()
+        redis.hang_up()
+
+
+async def test_all_who_wait_for_a_connection_share_one_attempt_and_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link_module, "TIMEOUT_S", 0.2)
+    async with deaf(stops_at=b"") as (redis, link):
+        for refused in await asyncio.gather(*(link.call("PING") for _ in range(50)), return_exceptions=True):
+            assert isinstance(refused, RedisConnectionError) and "no answer within" in str(refused)
+        assert redis.attempts == 1
+
+
+async def test_a_write_that_redis_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "TIMEOUT_S", 0.2)
+    async with deaf(stops_at=b"ECHO") as (_, link):
+        for _ in range(2):
+            with pytest.raises(RedisConnectionError, match="no answer within"):
+                await link.call("ECHO", "x" * 16_000_000)
+            assert link.wire == 0
+
+
+async def test_a_link_that_closes_while_it_connects_tells_who_waits() -> None:
+    async with deaf(stops_at=b"") as (redis, link):
+        waiting = asyncio.create_task(link.call("PING"))
+        await redis.stopped.wait()
+        await link.close()
+        with pytest.raises(RedisConnectionError, match="closed"):
+            await waiting
+
+
+async def test_what_cannot_be_sent_is_told_to_who_asked_and_to_nobody_else(link: Link) -> None:
+    class Unsayable(str):
+        """A text that cannot be put into bytes."""
+
+        def encode(self, *_: object) -> bytes:
+            """Fail, not as Redis's client fails."""
+            raise LookupError("no words for it")
+
+    replies = await asyncio.gather(
+        link.call("ECHO", "before"),
+        link.call("ECHO", object()),
+        link.call("ECHO", Unsayable("?")),
+        link.call("ECHO", "after"),
+        return_exceptions=True,
+    )
+    assert [type(reply) for reply in replies] == [str, DataError, LookupError, str]
+    assert (replies[0], replies[3], link.wire) == ("before", "after", 1)
 
 
 async def test_a_closed_connection_is_told_to_who_waits(link: Link) -> None:
