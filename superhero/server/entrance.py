@@ -1,7 +1,7 @@
 """Who is let in: the opening handshake is refused to whoever is one too many, or does not know the secret.
 
 A secret comes as `Authorization: Bearer <secret>`, in a header alone, as URLs end in logs. Without one set,
-anybody may come in, as published clients cannot send any.
+anybody may come in, as published clients cannot send any; but no page of another site that somebody visits.
 """
 
 from __future__ import annotations
@@ -89,6 +89,9 @@ class Entrance:
             )
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
+        # No browser can show a secret in a handshake: who did is no page.
+        if not self._secret.is_set and not same_origin(request):
+            return connection.respond(HTTPStatus.FORBIDDEN, "Pages of another site may not play here.\n")
         return self.overcrowded(connection, request)
 
     def overcrowded(self, connection: ServerConnection, request: Request) -> Response | None:

@@ -65,6 +65,19 @@ async def test_whoever_does_not_show_the_secret_is_turned_away(redis_url: str) -
         assert await status_of(server, Authorization=f"bearer  {SECRET}") == 101
 
 
+async def test_a_page_of_another_site_may_not_play_by_the_browser_of_who_visits_it(redis_url: str) -> None:
+    async with serving(redis_url) as server:
+        assert await status_of(server) == 101
+        # What the package websocket-client sends unasked.
+        assert await status_of(server, Origin=f"http://127.0.0.1:{server.port}") == 101
+        for origin in ("https://evil.example", f"http://127.0.0.1:{server.port + 1}", "null"):
+            for path in (LOGIN, FIND, LOBBY):
+                assert await status_of(server, path, Origin=origin) == 403, (origin, path)
+    async with serving(redis_url, secret=SECRET) as server:
+        shown = {"Authorization": f"Bearer {SECRET}", "Origin": "https://behind-a-proxy.example"}
+        assert await status_of(server, **shown) == 101
+
+
 async def test_health_is_open_and_tells_what_the_server_did_only_to_who_knows_the_secret(
     redis_url: str,
 ) -> None:
