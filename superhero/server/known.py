@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from superhero.server.snapshot import STARTED, Snapshot
 
-_MOST_GAMES = 10_000
-"""Games remembered; some kilobytes each."""
+MOST_FIGHTERS = 100_000
+"""Fighters in all games remembered, some 400 bytes each: a game may have two of them, or hundreds."""
 
 
 class KnownGames:
@@ -18,6 +18,7 @@ class KnownGames:
 
     def __init__(self) -> None:
         self._games: dict[str, tuple[int, Snapshot]] = {}
+        self._fighters = 0
 
     def get(self, game: str, wire: int) -> Snapshot | None:
         """Return a game as it was committed last, on this connection."""
@@ -35,9 +36,12 @@ class KnownGames:
         self.forget(game)
         if snapshot.status == STARTED:
             self._games[game] = wire, snapshot
-            if len(self._games) > _MOST_GAMES:
-                del self._games[next(iter(self._games))]  # the one that was remembered first
+            self._fighters += len(snapshot.state.fighters)
+            while self._fighters > MOST_FIGHTERS:
+                self.forget(next(iter(self._games)))  # the one that was remembered first
 
     def forget(self, game: str) -> None:
         """Know nothing of a game."""
-        self._games.pop(game, None)
+        if game in self._games:
+            _, snapshot = self._games.pop(game)
+            self._fighters -= len(snapshot.state.fighters)
