@@ -169,6 +169,33 @@ def test_a_pause_stops_the_motion_and_it_goes_on_from_there(browser: Browser, or
         look.wait_for(f"{LIVE} && document.querySelector('#arena').innerText !== {before!r}")
 
 
+def test_a_fight_faster_than_it_can_be_played_is_shown_as_it_is_and_no_fall_is_missed(
+    browser: Browser, origin: str
+) -> None:
+    with looking(browser, origin) as look:
+        look.wait_for(f"{LIVE} && {FIGHTS}")
+        look.page.click("#pause")  # what follows is the only news
+        turn, down = look.page.evaluate(
+            """async () => {
+                const { play, showFights } = await import("/arena/fights.js");
+                const fighters = ["a", "b", "c"].map((user) => ({ user, hero: user, health: 5, full: 5 }));
+                const told = { game: "f".repeat(32), size: 3, standing: 2, over: false, fighters };
+                for (let turn = 24; turn <= 960; turn += 24) {
+                    const blows = [...Array(24).keys()].map((at) => [turn - 23 + at, "a", "b", 1, 4]);
+                    if (turn === 240) blows[0] = [turn - 23, "a", "c", 5, 0];
+                    showFights([{ ...told, turn, blows }]);
+                }
+                const word = document.querySelector(".fight .fight-top .turn");
+                for (const before = word.textContent; word.textContent === before; play())
+                    await new Promise(requestAnimationFrame);
+                return [word.textContent, document.querySelectorAll(".fight .fighter.down").length];
+            }"""
+        )
+        assert int(turn.removeprefix("attack ")) >= 960 - 28
+        assert down == 1
+        assert look.wrong == []
+
+
 def test_nothing_moves_for_who_wants_less_motion(browser: Browser, origin: str) -> None:
     with looking(browser, origin, reduced_motion="reduce") as look:
         look.wait_for("document.querySelectorAll('.fighter.struck').length >= 1")

@@ -5,6 +5,7 @@ import { byId, count, hue, initials, make, say, short } from "./text.js";
 
 const PLAYED_WITHIN_MS = 2000; // all blows that wait in a card
 const PACE_MS = [70, 450]; // between two blows, at least and at most
+const MOST_WAITING = Math.floor(PLAYED_WITHIN_MS / PACE_MS[0]); // more cannot be played in time
 
 const stage = byId("stage");
 const cards = new Map();
@@ -61,7 +62,6 @@ class Card {
     this.element = make("li", "fight", make("div", "fight-top", title, this.turn), this.rows, this.more);
     this.fighters = new Map();
     this.waiting = [];
-    this.played = 0;
     this.heard = 0;
     this.next = 0;
   }
@@ -84,6 +84,7 @@ class Card {
       this.fighters.delete(user);
     }
     this.waiting.push(...blows);
+    for (const late of this.waiting.splice(0, this.waiting.length - MOST_WAITING)) this.land(late, false);
     this.heard = Math.max(this.heard, ...blows.map(([turn]) => turn));
     this.play(performance.now());
   }
@@ -94,12 +95,18 @@ class Card {
     if (now < this.next) return;
     const pace = PLAYED_WITHIN_MS / this.waiting.length;
     this.next = now + Math.min(Math.max(pace, PACE_MS[0]), PACE_MS[1]);
-    const [turn, by, on, damage, left] = this.waiting.shift();
-    this.played = turn;
+    const blow = this.waiting.shift();
+    const [turn, by] = blow;
     say(this.turn, `attack ${count(turn)}`);
     for (const [user, row] of this.fighters) row.strikes(user === by);
+    this.land(blow, true);
+  }
+
+  /** Let a blow take its effect, and be seen to hit if it is played. */
+  land([, by, on, damage, left], played) {
     const [striker, struck] = [this.fighters.get(by), this.fighters.get(on)];
-    struck?.hit(damage, left);
+    if (played) struck?.hit(damage, left);
+    else struck?.show(left);
     if (left === 0 && striker && struck) toldOfFall({ by: striker.hero, hero: struck.hero, damage });
   }
 
