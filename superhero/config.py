@@ -143,8 +143,10 @@ def without_password(url: str) -> str:
     return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
+def _url(*schemes: str, public: bool = False) -> Callable[[str], str]:
     def parse(text: str) -> str:
+        if public and "@" in urlsplit(text).netloc:
+            raise ValueError("is shown to everybody: write it without a user and a password")
         if urlsplit(text).scheme not in schemes:
             shown = without_password(text)
             raise ValueError(f"{shown!r} must begin with one of {', '.join(s + '://' for s in schemes)}")
@@ -283,7 +285,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "log_format": ("LOG_FORMAT", _one_of("text", "json")),
     "rabbitmq_management_url": ("RABBITMQ_MANAGEMENT_URL", _url("http", "https")),
     "kafka_url": ("KAFKA_URL", _url("kafka")),
-    "flower_url": ("FLOWER_URL", _url("http", "https")),
+    "flower_url": ("FLOWER_URL", _url("http", "https", public=True)),
     "flower_basic_auth": ("FLOWER_BASIC_AUTH", _login),
     "flower_db": ("FLOWER_DB", Path),
 }

@@ -105,6 +105,8 @@ def test_a_variable_sets_its_field_and_no_other(variable: str, text: str, field:
         ("OTEL_TRACES_EXPORTER", "jaeger"),
         ("RABBITMQ_MANAGEMENT_URL", "host:15672"),
         ("FLOWER_URL", "javascript:alert(1)"),
+        ("FLOWER_URL", "http://me:hunter2@h:5555"),
+        ("FLOWER_URL", "https://hunter2@h"),
         ("FLOWER_BASIC_AUTH", "password"),
         ("FLOWER_BASIC_AUTH", "user:"),
     ],
@@ -129,6 +131,7 @@ def test_no_password_stands_in_an_error() -> None:
                 "BROKER_URL": "http://me:s3cret@host",
                 "REDIS_URL": "rediss://:s3cret@host/0?ssl_ca_certs=/no/such/file",
                 "FLOWER_BASIC_AUTH": "s3cret",
+                "FLOWER_URL": "https://s3cret@host",
                 "SERVER_SECRET": "s3cret",
                 "ARENA_CONTROL": "s3cret",
             }
