@@ -123,6 +123,14 @@ def test_the_settings_that_a_service_is_given_can_be_used(name: str) -> None:
     from_env({**environ, "FLOWER_BASIC_AUTH": "me:secret"})
 
 
+def test_the_first_variables_of_env_example_are_those_that_compose_wants_a_value_of() -> None:
+    compose_file, example = (
+        (ROOT / name).read_text("utf-8") for name in ("docker-compose.yml", ".env.example")
+    )
+    assert "give the first three a value" in example
+    assert set(list(env_example())[:3]) == set(re.findall(r"\$\{(\w+):\?", compose_file))
+
+
 def test_the_compose_files_ask_for_what_env_example_has_and_for_nothing_else() -> None:
     files = ("docker-compose.yml", "deploy/cluster.yml")
     text = "".join((ROOT / file).read_text(encoding="utf-8") for file in files)
