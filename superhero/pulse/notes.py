@@ -107,10 +107,10 @@ class Notes:
 
     def _connect(self) -> redis.Connection:
         connection: redis.Connection = self._redis.connection_pool.get_connection()
+        self._connection = connection
         # Asked for by digest from now on; a Redis that forgets it is connected to anew.
         connection.send_command("SCRIPT", "LOAD", script("note")[0])
         connection.read_response()
-        self._connection = connection
         return connection
 
     def _failed(self, error: redis.RedisError) -> None:
@@ -125,6 +125,8 @@ class Notes:
         if connection is not None:
             with suppress(redis.RedisError, OSError):
                 connection.disconnect()
+            # Its place in the pool is given back, or there would be none left one day.
+            self._redis.connection_pool.release(connection)
 
     def _look_again(self) -> None:
         if self._timer is None and self._waiting:

@@ -217,6 +217,22 @@ def test_a_redis_that_forgot_the_script_is_told_it_again(
     wait_until(lambda: read_account(client).records_out == 3)
 
 
+def test_notes_are_taken_however_often_they_had_to_connect_anew(
+    client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    monkeypatch.setattr("superhero.pulse.notes._REST_S", 0.0)
+    child = Notes(f"{redis_url}?max_connections=2")
+    with monkeypatch.context() as broken:
+        broken.setattr("superhero.pulse.notes.script", lambda _: ("no Lua", "0" * 40))
+        for number in range(5):
+            note(child, ("p", number, number + 1))
+    for number in range(5, 10):
+        note(child, ("p", number, number + 1))
+        client.script_flush()
+    wait_until(lambda: read_account(client).records_out == 10)
+    child.close()
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [(keys.pulse_written(), {"p": "1,2,3"}), (keys.pulse_attempted(), {"p": "many"})],
