@@ -190,7 +190,8 @@ class Vitals:
         channels = [*CHANNELS, *self._settings.channels, *sorted(consumed), UNROUTED_NAME, DEAD_NAME]
         try:
             found = {name: self._depth(name) for name in dict.fromkeys(channels)}
-        except self._broker.connection_errors as error:
+        except (*self._broker.connection_errors, *self._broker.channel_errors) as error:
+            # Of a channel is also what py-amqp raises when the password is wrong.
             _log.debug("the broker tells nothing: %s", error)
             self._broker.collect()
             self._broker, self._channel = self._broker.clone(), None

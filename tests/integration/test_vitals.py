@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from kombu import Connection
@@ -173,6 +174,15 @@ def test_a_broker_that_is_away_is_part_of_the_picture(redis_url: str) -> None:
             look = vitals.look()
             assert look["broker"] == {"reachable": False, "blocked": False}
             assert (look["queues"], look["quarantine"]) == ([], 0)
+
+
+@pytest.mark.rabbitmq
+def test_a_broker_that_does_not_let_us_in_is_part_of_the_picture(broker_url: str, redis_url: str) -> None:
+    place = urlsplit(broker_url)
+    refused = place._replace(netloc=f"nobody:wrong@{place.hostname}:{place.port}").geturl()
+    with Vitals(Settings(redis_url=redis_url, broker_url=refused)) as vitals:
+        for _ in range(2):
+            assert not vitals.look()["broker"]["reachable"]
 
 
 def test_a_redis_broker_tells_the_depths_and_workers_who_consumes(
