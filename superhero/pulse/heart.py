@@ -31,6 +31,8 @@ from superhero import keys
 from superhero.pulse.account import ALIVE_S, VERSION, account_keys, arguments, client, script
 
 EVERY_S = 1.0
+_END_S = float(ALIVE_S)
+"""A pulse under way is waited for no longer at the end: by then the process counts as gone anyway."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +54,8 @@ class Said:
 class Heart:
     """Beats in a thread of its own while it is open. A Redis that is away is tried again with the next beat.
 
-    `say` is called in that thread. A context manager.
+    `say` is called in that thread, and at the end in the one that closes; what it raises is logged, once, and
+    costs a beat. A context manager.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Heart:
         self._redis = client(redis_url)
         self._account: str | None = None
         self._before = Said()
+        self._complained = False
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
@@ -77,14 +81,23 @@ class Heart:
     def close(self) -> None:
         """Say how it ended, and be gone at once."""
         self._over.set()
-        self._thread.join()
+        self._thread.join(_END_S)
+        if self._thread.is_alive():
+            return
         self.beat(last=True)
         self._redis.close()
 
     def beat(self, *, last: bool = False) -> bool:
         """Beat once; False when Redis did not take it, and then the next beat says it all the same."""
         with self._lock:
-            return self._beat(last)
+            try:
+                return self._beat(last)
+            except Exception as error:
+                # Of whatever `say` asks: nobody's work may depend on what is shown of it.
+                if not self._complained:
+                    _log.warning("no pulse, for a reason nobody thought of", exc_info=error)
+                self._complained = True
+                return False
 
     def __enter__(self) -> Self:
         self.open()

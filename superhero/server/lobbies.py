@@ -106,8 +106,9 @@ class Lobbies:
         self._feed = Feed(redis_url, self._on_news, self._reload)
 
     def __len__(self) -> int:
-        """How many lobby connections there are."""
-        return sum(len(table.seats) for table in self._tables.values())
+        """How many lobby connections there are. From any thread."""
+        # Copied in one step, as games come and go in the loop's thread meanwhile.
+        return sum(len(table.seats) for table in list(self._tables.values()))
 
     async def run(self) -> None:
         """Listen to the feed until cancelled."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,46 @@ def test_a_process_that_dies_is_gone_within_seconds(redis_url: str, client: redi
         beating.beat()
         (process,) = client.zrange(keys.pulse_processes(), 0, -1)
         assert 0 < client.ttl(keys.pulse_process(process.decode())) <= shape.ALIVE_S
+
+
+def test_a_heart_beats_on_when_it_could_not_be_told_what_to_say(
+    redis_url: str, client: redis.Redis, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+) -> None:
+    answers = iter([KeyError("in"), KeyError("out")])
+
+    def say() -> Said:
+        for error in answers:
+            raise error
+        return Said()
+
+    with Heart(redis_url, "server", "s1", say, every_s=0.01):
+        wait_until(lambda: read_account(client).processes)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_what_ended_a_command_is_what_it_ends_with(redis_url: str) -> None:
+    def say() -> Said:
+        raise KeyError("counters")
+
+    with pytest.raises(RuntimeError, match="its own"), heart(redis_url, say):
+        raise RuntimeError("its own")
+
+
+def test_a_heart_that_does_not_come_to_an_end_keeps_nobody_waiting(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    monkeypatch.setattr("superhero.pulse.heart._END_S", 0.0)
+    said, going_on = threading.Event(), threading.Event()
+
+    def say() -> Said:
+        said.set()
+        going_on.wait()
+        raise RuntimeError
+
+    with heart(redis_url, say):
+        assert said.wait(10)
+    going_on.set()
+    wait_until(lambda: all(thread.name != "pulse" for thread in threading.enumerate()))
 
 
 def test_when_redis_was_emptied_nothing_that_went_before_counts_as_lost(
