@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -66,6 +66,7 @@ class Vitals:
             transport_options=_timeouts(settings.broker_url),
         )
         self._channel: Any = None
+        self._unacked = 0
         self._losses = Losses()
         self._past: deque[tuple[float, Mapping[str, int]]] = deque()
 
@@ -138,7 +139,7 @@ class Vitals:
         # Put there by the broker, after too many deliveries: nobody noted which records those are.
         by_broker = max(dead - account.totals.get("quarantined", 0), 0)
         unaccounted = max(account.unaccounted - by_broker, 0)
-        idle = depths is not None and _is_idle(account, depths)
+        idle = depths is not None and not self._unacked and _is_idle(account, depths)
         lost = self._losses.judge(now, (records_in, out), unaccounted, account.gaps(), idle=idle)
         return {
             "in": records_in,
@@ -190,6 +191,10 @@ class Vitals:
         channels = [*CHANNELS, *self._settings.channels, *sorted(consumed), UNROUTED_NAME, DEAD_NAME]
         try:
             found = {name: self._depth(name) for name in dict.fromkeys(channels)}
+            if is_redis(self._settings.broker_url):
+                # What a worker was given; that of a killed one stays here until another one takes it over.
+                channel = self._opened()
+                self._unacked = channel.client.hlen(channel.unacked_key)
         except (*self._broker.connection_errors, *self._broker.channel_errors) as error:
             # Of a channel is also what py-amqp raises when the password is wrong.
             _log.debug("the broker tells nothing: %s", error)
@@ -201,22 +206,29 @@ class Vitals:
         return found
 
     def _depth(self, name: str) -> tuple[int, int]:
-        if self._channel is None:
-            # Without these, kombu would try for ever.
-            self._broker.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
-            self._channel = self._broker.channel()
+        channel = self._opened()
         try:
-            found = self._channel.queue_declare(queue=name, passive=True)
+            found = channel.queue_declare(queue=name, passive=True)
         except self._broker.channel_errors:
             self._channel = None  # closed by the broker, as there is no such queue
             return 0, 0
         return int(found.message_count), int(found.consumer_count)
 
+    def _opened(self) -> Any:
+        if self._channel is None:
+            # Without these, kombu would try for ever.
+            self._broker.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
+            self._channel = self._broker.channel()
+        return self._channel
+
 
 def _is_idle(account: Account, depths: Depths) -> bool:
     """Tell whether nothing is on its way anywhere, as far as anybody says."""
+    known = Counter(channel for said in account.of_kind("worker") for channel in said["channels"])
     return not (
         any(depth for name, (depth, _) in depths.items() if name != DEAD_NAME)
+        # A worker without a pulse, frozen or cut off from Redis, says nothing of what it holds.
+        or any(consumers > known[name] for name, (_, consumers) in depths.items() if name != DEAD_NAME)
         or any(said["in_hand"] for said in account.of_kind("worker"))
         or any(transport["waiting"] for transport in account.transports())
         or account.outboxes

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from kombu import Connection
+from kombu import Connection, Consumer, Message, Queue
 from patience import WaitUntil
 
 from superhero.config import Settings
@@ -39,6 +39,14 @@ def settled(vitals: Vitals) -> dict[str, Any]:
     for _ in range(int(SURE_AFTER_S) + 1):
         vitals.look()
     return vitals.look()
+
+
+def drained(connection: Connection, queue: Queue) -> list[Message]:
+    """Return the messages that a consumer, which stays, is given."""
+    taken: list[Message] = []
+    Consumer(connection.default_channel, [queue], on_message=taken.append).consume()
+    connection.drain_events(timeout=10)
+    return taken
 
 
 @pytest.mark.rabbitmq
@@ -121,6 +129,48 @@ def test_a_record_that_somebody_holds_is_not_lost(
     if holder == "producer":
         assert look["spool"] == {"records": 1, "bytes": 5, "oldest_s": 1.0}
         assert look["broker"]["blocked"]
+
+
+@pytest.mark.rabbitmq
+def test_what_a_worker_without_a_pulse_may_hold_is_not_lost(
+    vitals: Vitals, redis_url: str, broker_url: str
+) -> None:
+    queue = channel_queue("superhero.game")
+    with (
+        Connection(broker_url) as connection,
+        Heart(redis_url, "server", "s", lambda: Said(producers={"p": 10})) as heart,
+    ):
+        assert heart.beat()
+        bound = queue(connection.default_channel)
+        bound.declare()
+        connection.Producer().publish({}, routing_key=queue.name)
+        held = next(iter(drained(connection, bound)))
+        look = settled(vitals)
+        assert {each["channel"]: each["depth"] for each in look["queues"]}["superhero.game"] == 0
+        assert (look["records"]["lost"], look["records"]["waiting"]) == (0, 10)
+        held.ack()
+
+
+def test_what_a_killed_worker_holds_is_not_lost_on_a_redis_broker(
+    redis_url: str, redis_broker_url: str
+) -> None:
+    seconds = count()
+    settings = Settings(broker_url=redis_broker_url, redis_url=redis_url)
+    queue = channel_queue("superhero.game")
+    with (
+        Connection(redis_broker_url) as connection,
+        Heart(redis_url, "server", "s", lambda: Said(producers={"p": 10})) as heart,
+        Vitals(settings, clock=lambda: float(next(seconds))) as vitals,
+    ):
+        assert heart.beat()
+        bound = queue(connection.default_channel)
+        bound.declare()
+        connection.Producer().publish({}, exchange=queue.exchange, routing_key=queue.name)
+        held = bound.get()
+        records = settled(vitals)["records"]
+        assert (records["lost"], records["waiting"]) == (0, 10)
+        held.ack()
+        assert settled(vitals)["records"]["lost"] == 10
 
 
 @pytest.mark.rabbitmq
