@@ -1,8 +1,9 @@
 """Note what became of a batch, before it is acknowledged, and without waiting for Redis to answer.
 
 A note is on its way when `add` returns, so that a worker killed right after has noted what it acknowledged.
-The answer is read before the next note, or a second later. While Redis is away notes wait in memory; each
-has a number, and one that comes twice counts once. A worker killed in between two tries takes them along:
+The answer is read before the next note, or a second later. While Redis is away notes wait in memory, and a
+thread of their own looks whether it is back, so that no batch waits for that; each has a number, and one that
+comes twice counts once. A worker killed in between two tries takes them along:
 the pipeline loses nothing by that, and the account knows less than the sink.
 """
 
@@ -45,6 +46,8 @@ class Notes:
         self._waiting: deque[tuple[int, str]] = deque(maxlen=_MOST_WAITING)
         self._sent = 0
         self._connection: redis.Connection | None = None
+        # Since when it is not there, only `_on_time` connects.
+        self._away = False
         self._rest_until = 0.0
         self._timer: threading.Timer | None = None
 
@@ -69,8 +72,16 @@ class Notes:
     def close(self) -> None:
         """Wait for the answers, for as long as Redis may take for one."""
         with self._lock:
+            timer = self._timer
+        if timer is not None:
+            timer.cancel()
+            timer.join()
+        fresh = self._fresh()
+        with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
+                self._timer = None
+            self._take(fresh)
             self._settle()
             self._send()
             self._settle()
@@ -90,10 +101,10 @@ class Notes:
 
     def _send(self) -> None:
         """Send what waits, if Redis is not known to be away."""
-        if time.monotonic() < self._rest_until:
+        if self._away:
             return
         try:
-            connection = self._connection or self._connect()
+            connection = self._connection = self._connection or self._connect()
             for number, told in list(self._waiting)[self._sent :]:
                 connection.send_command(*self._command(number, told))
                 self._sent += 1
@@ -107,26 +118,49 @@ class Notes:
 
     def _connect(self) -> redis.Connection:
         connection: redis.Connection = self._redis.connection_pool.get_connection()
-        self._connection = connection
-        # Asked for by digest from now on; a Redis that forgets it is connected to anew.
-        connection.send_command("SCRIPT", "LOAD", script("note")[0])
-        connection.read_response()
+        try:
+            # Asked for by digest from now on; a Redis that forgets it is connected to anew.
+            connection.send_command("SCRIPT", "LOAD", script("note")[0])
+            connection.read_response()
+        except redis.RedisError:
+            self._give_back(connection)
+            raise
         return connection
+
+    def _fresh(self) -> redis.Connection | None:
+        """Return a new connection, if Redis was away and has rested. Without the lock: it may take long."""
+        if not self._away or time.monotonic() < self._rest_until:
+            return None
+        try:
+            return self._connect()
+        except redis.RedisError as error:
+            with self._lock:
+                self._failed(error)
+            return None
+
+    def _take(self, fresh: redis.Connection | None) -> None:
+        if fresh is None:
+            return
+        self._disconnect()
+        self._connection, self._away = fresh, False
 
     def _failed(self, error: redis.RedisError) -> None:
         _log.debug("%d notes wait: %s", len(self._waiting), error)
         self._disconnect()
         # What Redis refuses is refused again at once, but for a script that it forgot.
         if not isinstance(error, redis.exceptions.NoScriptError):
-            self._rest_until = time.monotonic() + _REST_S
+            self._away, self._rest_until = True, time.monotonic() + _REST_S
 
     def _disconnect(self) -> None:
         connection, self._connection, self._sent = self._connection, None, 0
         if connection is not None:
-            with suppress(redis.RedisError, OSError):
-                connection.disconnect()
-            # Its place in the pool is given back, or there would be none left one day.
-            self._redis.connection_pool.release(connection)
+            self._give_back(connection)
+
+    def _give_back(self, connection: redis.Connection) -> None:
+        with suppress(redis.RedisError, OSError):
+            connection.disconnect()
+        # Its place in the pool is given back, or there would be none left one day.
+        self._redis.connection_pool.release(connection)
 
     def _look_again(self) -> None:
         if self._timer is None and self._waiting:
@@ -135,8 +169,10 @@ class Notes:
             self._timer.start()
 
     def _on_time(self) -> None:
+        fresh = self._fresh()
         with self._lock:
             self._timer = None
+            self._take(fresh)
             self._settle()
             self._send()
             self._look_again()

@@ -258,10 +258,39 @@ def test_a_redis_that_forgot_the_script_is_told_it_again(
     wait_until(lambda: read_account(client).records_out == 3)
 
 
+def test_no_batch_waits_while_notes_wait_for_a_redis_that_does_not_answer(
+    client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    monkeypatch.setattr("superhero.pulse.notes._REST_S", 0.0)
+    monkeypatch.setattr("superhero.pulse.notes._SETTLE_S", 0.01)
+    child, connecting, going_on = Notes(redis_url), threading.Event(), threading.Event()
+    get_connection = child._redis.connection_pool.get_connection
+
+    def away() -> Any:
+        raise redis.ConnectionError
+
+    def slow() -> Any:
+        connecting.set()
+        going_on.wait(10)
+        return get_connection()
+
+    monkeypatch.setattr(child._redis.connection_pool, "get_connection", away)
+    note(child, ("p", 0, 1))
+    monkeypatch.setattr(child._redis.connection_pool, "get_connection", slow)
+    assert connecting.wait(10)
+    note(child, ("p", 1, 2))
+    assert not going_on.is_set()
+    assert read_account(client).records_out == 0
+    going_on.set()
+    wait_until(lambda: read_account(client).records_out == 2)
+    child.close()
+
+
 def test_notes_are_taken_however_often_they_had_to_connect_anew(
     client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
     monkeypatch.setattr("superhero.pulse.notes._REST_S", 0.0)
+    monkeypatch.setattr("superhero.pulse.notes._SETTLE_S", 0.01)
     child = Notes(f"{redis_url}?max_connections=2")
     with monkeypatch.context() as broken:
         broken.setattr("superhero.pulse.notes.script", lambda _: ("no Lua", "0" * 40))
