@@ -211,6 +211,7 @@ class Vitals:
             found = channel.queue_declare(queue=name, passive=True)
         except self._broker.channel_errors:
             self._channel = None  # closed by the broker, as there is no such queue
+            channel.close()  # which has not, where it is a Redis
             return 0, 0
         return int(found.message_count), int(found.consumer_count)
 

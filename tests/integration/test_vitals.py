@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 from kombu import Connection, Consumer, Message, Queue
 from patience import WaitUntil
 
@@ -244,6 +245,25 @@ def test_a_redis_broker_tells_the_depths_and_workers_who_consumes(
         assert heart.beat()
         queues = {queue["channel"]: queue["consumers"] for queue in vitals.look()["queues"]}
     assert (queues["superhero.game"], queues["superhero.lobby"]) == (1, 0)
+
+
+def test_looking_at_a_redis_broker_takes_no_more_connections_with_every_look(
+    redis_url: str, redis_broker_url: str
+) -> None:
+    database = urlsplit(redis_broker_url).path[1:]
+
+    def connections() -> int:
+        return sum(each["db"] == database for each in client.client_list())
+
+    with (
+        redis.Redis.from_url(redis_url) as client,
+        Vitals(Settings(redis_url=redis_url, broker_url=redis_broker_url)) as vitals,
+    ):
+        vitals.look()
+        before = connections()
+        for _ in range(3):
+            vitals.look()
+        assert connections() <= before
 
 
 def test_without_redis_there_is_no_picture() -> None:
