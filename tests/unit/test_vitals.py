@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from superhero.ops.lag import percentile_ms
 from superhero.ops.losses import OVERDUE_S, SURE_AFTER_S, Losses
 from superhero.pulse.account import LAG_MS, LARGEST_NUMBER, lag_field
+from superhero.transport.envelope import Envelope
+from tasks import pulse, resources
+from tasks.batches import Record
 from tasks.pulse import spans
+
+Noted = Callable[..., Mapping[str, Any]]
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> Noted:
+    """Give what notes a batch of these ids, of which every record made a row, and returns the note."""
+    told: list[Mapping[str, Any]] = []
+    rows = {"RECORDS": 0}
+    notes = SimpleNamespace(add=lambda sink, worker, **note: told.append(note))
+    monkeypatch.setattr(
+        pulse, "current_app", SimpleNamespace(conf=SimpleNamespace(superhero_secret_sinks=""))
+    )
+    monkeypatch.setattr(pulse, "_rows_noted", 0)
+    monkeypatch.setattr(resources, "notes", lambda: notes)
+    monkeypatch.setattr(resources, "sink", lambda: SimpleNamespace(rows_added=rows))
+
+    def note(*ids: str, logged: datetime | None = None) -> Mapping[str, Any]:
+        time = (logged or datetime.now(UTC)).isoformat()
+        rows["RECORDS"] += len(ids)
+        envelopes = [Envelope(each, "c", time, "INFO", "c", None, "", None) for each in ids]
+        pulse.note("w", [Record(None, envelope, []) for envelope in envelopes], [])
+        return told[-1]
+
+    return note
 
 
 @pytest.mark.parametrize(
@@ -24,6 +57,12 @@ def test_numbers_that_follow_each_other_are_one_span(
     ids: list[str], expected: list[tuple[str, int, int]]
 ) -> None:
     assert list(spans(ids)) == expected
+
+
+def test_records_whose_numbers_are_too_large_to_be_noted_do_not_pass_for_doubled(noted: Noted) -> None:
+    note = noted("p:1", f"p:{LARGEST_NUMBER}", "p:2")
+    assert note["written"] == [("p", 1, 2), ("p", 2, 3)]
+    assert note["counts"]["rows"] == 2
 
 
 @pytest.mark.parametrize(
