@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -234,6 +236,24 @@ def test_a_broker_that_does_not_let_us_in_is_part_of_the_picture(broker_url: str
     with Vitals(Settings(redis_url=redis_url, broker_url=refused)) as vitals:
         for _ in range(2):
             assert not vitals.look()["broker"]["reachable"]
+
+
+def test_two_threads_look_one_after_the_other(redis_url: str) -> None:
+    looking, together = threading.Semaphore(), threading.Event()
+
+    def clock() -> float:
+        if looking.acquire(blocking=False):
+            together.wait(0.5)
+            looking.release()
+        else:
+            together.set()
+        return 0.0
+
+    settings = Settings(redis_url=redis_url, broker_url="amqp://127.0.0.1:1//")
+    with Vitals(settings, clock) as vitals, ThreadPoolExecutor(2) as threads:
+        for look in [threads.submit(vitals.look) for _ in range(2)]:
+            look.result()
+    assert not together.is_set()
 
 
 def test_a_redis_broker_tells_the_depths_and_workers_who_consumes(
