@@ -17,7 +17,7 @@ from typing import Any
 from celery import bootsteps, current_app
 from celery.worker import state
 
-from superhero.pulse.account import LARGEST_NUMBER, lag_field
+from superhero.pulse.account import DATED_MS, LARGEST_NUMBER, lag_field
 from superhero.pulse.heart import Heart, Said
 from superhero.pulse.notes import Span
 from superhero.transport.envelope import is_record_id
@@ -100,7 +100,8 @@ def _rows_new() -> int:
 
 def _lag_ms(time: str) -> float | None:
     with suppress(ValueError, TypeError):  # an envelope's time may be any text
-        return max((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds() * 1000, 0.0)
+        lag_ms = (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds() * 1000
+        return max(lag_ms, 0.0) if abs(lag_ms) <= DATED_MS else None
     return None
 
 

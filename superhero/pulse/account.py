@@ -34,6 +34,9 @@ TIMEOUT_S = 0.5
 LAG_MS = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 3_600_000)
 """Upper bounds of the lag's histogram in milliseconds, each included; beyond the last one is `more`."""
 
+DATED_MS = 86_400_000
+"""A record dated further away from now than this tells no lag: a simulated clock dated it, or a wrong one."""
+
 
 def account_keys() -> list[str]:
     """Return the keys that both scripts work on, in their order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,6 +63,12 @@ def test_records_whose_numbers_are_too_large_to_be_noted_do_not_pass_for_doubled
     note = noted("p:1", f"p:{LARGEST_NUMBER}", "p:2")
     assert note["written"] == [("p", 1, 2), ("p", 2, 3)]
     assert note["counts"]["rows"] == 2
+
+
+@pytest.mark.parametrize(("days", "tells"), [(-400.0, False), (-0.5, True), (0.1, True), (400.0, False)])
+def test_a_record_that_a_simulated_clock_dated_tells_no_lag(noted: Noted, days: float, tells: bool) -> None:
+    counts = noted("p:1", logged=datetime.now(UTC) + timedelta(days=days))["counts"]
+    assert any(name.startswith("lag") for name in counts) == tells
 
 
 @pytest.mark.parametrize(
