@@ -33,7 +33,7 @@
 | pulse_producers() | sorted set | producer -> unix time (s) of its latest | pulses | with the account |
 | pulse_processes() | sorted set | process -> unix time (s) of its pulse | pulses | entries after an hour |
 | pulse_process(process) | string | what it said last, as JSON | each process | seconds after its last pulse |
-| pulse_note(noter) | string | number of the latest note of a worker's child | workers | an hour after it |
+| pulse_note(noter) | string | number of the latest note of a worker's child | workers | a day after it |
 
 Users stand in all of these by their public ids; only users() holds tokens. Times are the Redis server's.
 The keys of the pulse share one slot of a cluster, and have the version of their shape in their names.

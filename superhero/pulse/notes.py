@@ -30,6 +30,9 @@ Span = tuple[str, int, int]
 _MOST_WAITING = 10_000
 _SETTLE_S = 1.0
 _REST_S = 5.0
+_MOST_REFUSALS = 3
+_NOT_OF_THE_NOTE = ("OOM", "READONLY", "NOSCRIPT", "MISCONF", "LOADING", "NOPERM", "BUSY", "NOREPLICAS")
+"""Whatever is refused with one of these will be taken one day, and so is anything else until then."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,8 @@ class Notes:
         # Sent or not, and not answered; the first `_sent` of them are on their way.
         self._waiting: deque[tuple[int, str]] = deque(maxlen=_MOST_WAITING)
         self._sent = 0
+        # So often was the first of them refused for what it says.
+        self._refusals = 0
         self._connection: redis.Connection | None = None
         # Since when it is not there, only `_on_time` connects.
         self._away = False
@@ -63,9 +68,10 @@ class Notes:
         """Note a batch: which records are written, which in quarantine, and what to add to which figure."""
         told = {"sink": sink, "worker": worker, "written": written, "aside": aside, "counts": counts}
         with self._lock:
+            # Settled first: where the oldest makes way for the newest, it must not be one that was sent.
+            self._settle()
             self._waiting.append((self._number, json.dumps(told, separators=(",", ":"))))
             self._number += 1
-            self._settle()
             self._send()
             self._look_again()
 
@@ -96,8 +102,23 @@ class Notes:
                 connection.read_response()
                 self._waiting.popleft()
                 self._sent -= 1
+                self._refusals = 0
         except redis.RedisError as error:
             self._failed(error)
+            if _is_of_the_note(error):
+                self._refused(error)
+
+    def _refused(self, error: redis.RedisError) -> None:
+        """Have the first note block the others no longer, when it was refused often enough."""
+        self._refusals += 1
+        if self._refusals == 1:
+            # Where one after it was taken, it passes for taken the next time; so this is said at once.
+            _log.warning(
+                "Redis refuses a batch's note, it will be missing: %s: %.200s", error, self._waiting[0]
+            )
+        elif self._refusals >= _MOST_REFUSALS:
+            self._waiting.popleft()
+            self._refusals = 0
 
     def _send(self) -> None:
         """Send what waits, if Redis is not known to be away."""
@@ -176,3 +197,8 @@ class Notes:
             self._settle()
             self._send()
             self._look_again()
+
+
+def _is_of_the_note(error: redis.RedisError) -> bool:
+    """Tell whether Redis refused a note for what it says. Older ones tell the reason within a longer text."""
+    return type(error) is redis.ResponseError and not any(word in str(error) for word in _NOT_OF_THE_NOTE)

@@ -258,6 +258,52 @@ def test_a_redis_that_forgot_the_script_is_told_it_again(
     wait_until(lambda: read_account(client).records_out == 3)
 
 
+def test_of_very_many_workers_those_that_are_gone_become_a_sum(
+    redis_url: str, client: redis.Redis, notes: Callable[[], Notes]
+) -> None:
+    child = notes()
+    for number in range(101):
+        child.add("s", f"w{number}", written=[("p", number, number + 1)], aside=[], counts={})
+    child.close()
+    with Heart(redis_url, "worker", "w7", Said, every_s=3600.0) as before:
+        assert before.beat()
+        with Heart(redis_url, "worker", "new", Said, every_s=3600.0) as beating:
+            assert beating.beat()
+            totals = read_account(client).totals
+    assert {name: count for name, count in totals.items() if name.startswith(("written:", "folded:"))} == {
+        "written:w7": 1,
+        "folded:workers": 100,
+    }
+
+
+def test_a_note_that_redis_refuses_for_what_it_says_blocks_no_other(
+    client: redis.Redis,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    wait_until: WaitUntil,
+) -> None:
+    monkeypatch.setattr("superhero.pulse.notes._REST_S", 0.0)
+    monkeypatch.setattr("superhero.pulse.notes._SETTLE_S", 0.01)
+    child = Notes(redis_url)
+    note(child, ("half a \ud800", 0, 1))
+    note(child, ("p", 0, 1))
+    wait_until(lambda: read_account(client).records_out == 1)
+    child.close()
+    (record,) = caplog.records
+    assert "half a" in record.getMessage()
+
+
+def test_a_number_of_a_note_is_known_for_as_long_as_the_account(
+    client: redis.Redis, notes: Callable[[], Notes]
+) -> None:
+    child = notes()
+    note(child, ("p", 0, 1))
+    child.close()
+    (guard,) = client.keys(keys.pulse_note("*"))
+    assert client.ttl(guard) >= client.ttl(keys.pulse_totals()) > 3600
+
+
 def test_no_batch_waits_while_notes_wait_for_a_redis_that_does_not_answer(
     client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:

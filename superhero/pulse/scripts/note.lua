@@ -9,7 +9,7 @@ local totals, attempted, written, aside, producers = unpack(account)
 local number, told = tonumber(ARGV[4]), cjson.decode(ARGV[5])
 
 if number <= tonumber(redis.call('GET', KEYS[6]) or '-1') then return 0 end
-redis.call('SET', KEYS[6], ARGV[4], 'EX', 3600)
+redis.call('SET', KEYS[6], ARGV[4], 'EX', ARGV[2])
 
 -- An account is of one sink: where workers write elsewhere, another begins.
 local before = redis.call('HGET', totals, 'sink')
