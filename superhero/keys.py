@@ -31,6 +31,7 @@
 | pulse_written() | hash | producer -> the numbers that are written, as spans | workers | with the account |
 | pulse_aside() | hash | producer -> the numbers that went to quarantine | workers | with the account |
 | pulse_producers() | sorted set | producer -> unix time (s) of its latest | pulses | with the account |
+| pulse_folded() | hash | older producer -> its number and spans, as JSON | pulses | with the account |
 | pulse_processes() | sorted set | process -> unix time (s) of its pulse | pulses | entries after an hour |
 | pulse_process(process) | string | what it said last, as JSON | each process | seconds after its last pulse |
 | pulse_note(noter) | string | number of the latest note of a worker's child | workers | a day after it |
@@ -188,6 +189,11 @@ def pulse_aside() -> str:
 def pulse_producers() -> str:
     """Sorted set: producer -> unix time in seconds of its latest record."""
     return _pulse("producers")
+
+
+def pulse_folded() -> str:
+    """Hash: producers of which only sums are counted -> what would be known of them (pulse/scripts)."""
+    return _pulse("folded")
 
 
 def pulse_processes() -> str:

@@ -24,7 +24,7 @@ KEPT_S = 86400
 """Seconds for which the account is kept when nobody has a pulse any more."""
 
 MOST_PRODUCERS = 5000
-"""So many producers are known one by one; of older ones only the sums."""
+"""So many producers are known one by one, of older ones the sums; who comes again is told from who is new."""
 
 LARGEST_NUMBER = 10**14
 """A Lua number is exact up to here, and written as it is; a record with a larger one is not counted."""
@@ -46,6 +46,7 @@ def account_keys() -> list[str]:
         keys.pulse_written(),
         keys.pulse_aside(),
         keys.pulse_producers(),
+        keys.pulse_folded(),
     ]
 
 

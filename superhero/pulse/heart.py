@@ -135,7 +135,7 @@ class Heart:
         told = {"producers": said.producers, "counts": counts, "vouched": vouched}
         account: bytes = self._redis.eval(
             text,
-            7,
+            8,
             *account_keys(),
             keys.pulse_processes(),
             keys.pulse_process(self._process),

@@ -135,7 +135,7 @@ class Notes:
     def _command(self, number: int, told: str) -> Sequence[Any]:
         _, digest = script("note")
         note = keys.pulse_note(self._noter)
-        return ("EVALSHA", digest, 6, *account_keys(), note, *arguments(), number, told)
+        return ("EVALSHA", digest, 7, *account_keys(), note, *arguments(), number, told)
 
     def _connect(self) -> redis.Connection:
         connection: redis.Connection = self._redis.connection_pool.get_connection()

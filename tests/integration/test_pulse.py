@@ -258,6 +258,37 @@ def test_a_redis_that_forgot_the_script_is_told_it_again(
     wait_until(lambda: read_account(client).records_out == 3)
 
 
+def test_a_producer_that_comes_again_after_it_became_part_of_a_sum_counts_once(
+    redis_url: str, client: redis.Redis, notes: Callable[[], Notes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shape, "MOST_PRODUCERS", 1)
+    child = notes()
+    note(child, ("p", 0, 10), ("p", 11, 12), aside=(("p", 10, 11),))
+    note(child, ("q", 0, 10))
+    note(child, ("p", 12, 20), ("p", 5, 8))
+    child.close()
+    account = read_account(client)
+    assert (account.records_in, account.records_out, account.quarantined) == (30, 29, 1)
+    assert (account.totals["again"], list(account.gaps())) == (3, [])
+    with heart(redis_url, producers(q=11)) as beating:
+        assert beating.beat()
+        account = read_account(client)
+    assert (account.records_in, account.records_out, account.quarantined) == (31, 29, 1)
+
+
+def test_of_very_many_producers_the_oldest_are_forgotten_but_for_the_sum(
+    client: redis.Redis, notes: Callable[[], Notes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shape, "MOST_PRODUCERS", 1)
+    child = notes()
+    for number in range(40):
+        note(child, (f"p{number}", 0, 10))
+    child.close()
+    assert client.hlen(keys.pulse_folded()) == 20
+    assert client.zcard(keys.pulse_producers()) == 21
+    assert read_account(client).records_out == 400
+
+
 def test_of_very_many_workers_those_that_are_gone_become_a_sum(
     redis_url: str, client: redis.Redis, notes: Callable[[], Notes]
 ) -> None:

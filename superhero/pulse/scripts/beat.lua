@@ -1,5 +1,5 @@
 -- A process says that it lives, what it has to say, and how far its producers have come.
--- KEYS: totals, attempted, written, aside, producers; processes, this process
+-- KEYS: totals, attempted, written, aside, producers, folded; processes, this process
 -- ARGV: account id for a new account, seconds to keep it, most producers, process, seconds until it counts as
 --       gone, its JSON ('' when it ends), and as JSON: producers ({producer: next number}), counts, vouched
 -- vouched ({producer: number}): what went before, and what a former account knew of; it counts as written.
@@ -7,9 +7,9 @@
 
 local MOST_WORKERS = 100
 
-local account = {KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}
+local account = {KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]}
 local totals, attempted, written, aside, producers = unpack(account)
-local processes, process = KEYS[6], KEYS[7]
+local processes, process = KEYS[7], KEYS[8]
 local now, told = now_s(), cjson.decode(ARGV[7])
 
 -- Where hosts come and go every worker has a new name; of those that are gone only the sum is kept, then.
@@ -38,6 +38,7 @@ if ARGV[6] == '' and redis.call('EXISTS', totals) == 0 then return '' end
 redis.call('HSETNX', totals, 'account', ARGV[1])
 if not redis.call('ZSCORE', processes, ARGV[4]) then fold_workers() end
 for producer, number in pairs(told.producers) do
+  unfold(account, producer)
   raise(attempted, producer, number)
   redis.call('ZADD', producers, now, producer)
 end

@@ -2,6 +2,8 @@
 -- A producer whose numbers are scattered over more than MOST_SPANS of them is only counted: "~1500".
 
 local MOST_SPANS = 512
+local FOLDED_TIMES = 20
+local BEHIND_S = 10 ^ 11
 
 local function total(text)
   if not text then return 0 end
@@ -53,15 +55,48 @@ local function raise(hash, producer, number)
   end
 end
 
--- Keep the account as long as anybody has to do with it, and of its producers only the latest.
+-- Count a producer one by one again that was folded, as it comes once more.
+local function unfold(account, producer)
+  local totals, attempted, written, aside, _, folded = unpack(account)
+  local text = redis.call('HGET', folded, producer)
+  if not text then return end
+  redis.call('HDEL', folded, producer)
+  local was = cjson.decode(text)
+  redis.call('HSET', attempted, producer, was[1])
+  redis.call('HINCRBY', totals, 'folded:attempted', string.format('%d', -tonumber(was[1])))
+  for at, kind in ipairs({'written', 'aside'}) do
+    local spans = was[at + 1]
+    if spans ~= '' then
+      redis.call('HSET', account[at + 2], producer, spans)
+      redis.call('HINCRBY', totals, 'folded:' .. kind, string.format('%d', -total(spans)))
+    end
+  end
+end
+
+-- Of a folded producer there is little room.
+local function brief(spans)
+  return #spans <= 200 and spans or string.format('~%d', total(spans))
+end
+
+-- Keep the account as long as anybody has to do with it, and of its producers the latest; older ones are folded
+-- into sums. Those stand before all others among the producers, and are known until there are far more of them.
 local function tidy(account, kept_s, most)
-  local totals, attempted, written, aside, producers = unpack(account)
-  while redis.call('ZCARD', producers) > most do
-    local producer = redis.call('ZPOPMIN', producers)[1]
-    redis.call('HINCRBY', totals, 'folded:attempted', redis.call('HGET', attempted, producer) or 0)
-    redis.call('HINCRBY', totals, 'folded:written', total(redis.call('HGET', written, producer)))
-    redis.call('HINCRBY', totals, 'folded:aside', total(redis.call('HGET', aside, producer)))
+  local totals, attempted, written, aside, producers, folded = unpack(account)
+  while redis.call('ZCARD', producers) - redis.call('HLEN', folded) > most do
+    local oldest = redis.call('HLEN', folded)
+    local producer, at = unpack(redis.call('ZRANGE', producers, oldest, oldest, 'WITHSCORES'))
+    local number = redis.call('HGET', attempted, producer) or '0'
+    local spans = redis.call('HGET', written, producer) or ''
+    local set_aside = redis.call('HGET', aside, producer) or ''
+    redis.call('HINCRBY', totals, 'folded:attempted', number)
+    redis.call('HINCRBY', totals, 'folded:written', total(spans))
+    redis.call('HINCRBY', totals, 'folded:aside', total(set_aside))
     for _, hash in ipairs({attempted, written, aside}) do redis.call('HDEL', hash, producer) end
+    redis.call('HSET', folded, producer, cjson.encode({number, brief(spans), brief(set_aside)}))
+    redis.call('ZADD', producers, tonumber(at) - BEHIND_S, producer)
+  end
+  while redis.call('HLEN', folded) > most * FOLDED_TIMES do
+    redis.call('HDEL', folded, redis.call('ZPOPMIN', producers)[1])
   end
   for _, key in ipairs(account) do redis.call('EXPIRE', key, kept_s) end
 end
