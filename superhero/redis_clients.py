@@ -7,7 +7,8 @@ User and password are those of Redis; where the Sentinels ask for some too, `?se
 `?sentinel_password=` say which. A TLS option counts for both. The Sentinels are asked anew for each
 connection, by connections that end at once; one to a master that was replaced is given up as soon as it is
 refused a write, so that a client comes to the new master by itself. They must know the servers by addresses
-that we can reach.
+that we can reach. A Sentinel that has an IPv6 address alone needs a name: among several hosts, Python's URLs
+take no brackets.
 """
 
 from __future__ import annotations
@@ -93,7 +94,10 @@ class MasterPlace:
     @classmethod
     def of(cls, url: str) -> MasterPlace:
         """Read a URL of SENTINEL_SCHEMES. Raise StoreError, which shows no password, if it is none."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise StoreError(f"a sentinel:// URL cannot be read: {error}") from error
         login, _, hosts = parts.netloc.rpartition("@")
         user, _, password = login.partition(":")
         place = _PLACE.fullmatch(parts.path)
@@ -171,4 +175,4 @@ class _BlockingMasterPool(AsyncMasterPool, aio.BlockingConnectionPool):
 
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":") if re.search(r":[0-9]+$", text) else (text, "", "")
-    return host.strip("[]"), int(port or _SENTINEL_PORT)
+    return host, int(port or _SENTINEL_PORT)

@@ -22,7 +22,7 @@ from superhero.ops.assessment import is_broken
 from superhero.ops.losses import SURE_AFTER_S
 from superhero.ops.vitals import Vitals
 
-_LOOKS_ONCE_S = SURE_AFTER_S + 0.6
+_LOOKS_ONCE_S = SURE_AFTER_S + 1.6
 
 Look = dict[str, Any]
 Show = Callable[[Look | None, str], None]
@@ -41,7 +41,7 @@ Show = Callable[[Look | None, str], None]
     type=click.FloatRange(0.2, 3600),
     help="Seconds between two looks.",
 )
-@click.option("--once", is_flag=True, help="Look for three seconds, print how things stand, and end.")
+@click.option("--once", is_flag=True, help="Look for four seconds, print how things stand, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: an object a look, on a line.")
 def command(every_s: float, once: bool, as_json: bool) -> None:
     """Show how the pipeline runs: records in and out, queues, workers, spool, quarantine, lag, verdict.

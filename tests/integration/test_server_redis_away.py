@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import api_v1
 import httpx
 import pytest
+import redis
 from api_v1 import LOBBY, LOGIN, Player, ask
 from serving import give_heroes, logged, serving, url_of
 from websockets.asyncio.client import connect
@@ -31,6 +32,12 @@ def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
         yield server
 
 
+def is_written(own_redis: EmbeddedRedis) -> bool:
+    """Tell whether its file has all: it answers first and writes later while a sync takes its time."""
+    with redis.Redis.from_url(own_redis.url()) as client:
+        return bool(client.info("persistence")["aof_buffer_length"] == 0)
+
+
 async def health(server: GameServer) -> httpx.Response:
     """Ask /healthz."""
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -42,6 +49,7 @@ async def test_requests_are_refused_while_redis_is_away_and_answered_once_it_is_
 ) -> None:
     async with serving(own_redis.url()) as server:
         token = await api_v1.login(url_of(server), "one")
+        await eventually(lambda: is_written(own_redis))
         await asyncio.to_thread(own_redis.kill9)
         async with api_v1.connected(url_of(server), LOGIN) as connection:
             await api_v1.say(connection, USER="one")

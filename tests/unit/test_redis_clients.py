@@ -8,12 +8,12 @@ from superhero.config import from_env, without_password
 from superhero.errors import SettingsError, StoreError
 from superhero.redis_clients import MasterPlace, blocking_pool, client, uses_sentinels, with_database
 
-FULL = "sentinel://me:p%40ss@one:1,[::1]:2,three/games/4?sentinel_username=asker&sentinel_password=a5k"
+FULL = "sentinel://me:p%40ss@one:1,two:2,three/games/4?sentinel_username=asker&sentinel_password=a5k"
 
 
 def test_a_url_says_where_the_sentinels_are_and_what_the_master_is_called() -> None:
     place = MasterPlace.of(FULL)
-    assert place.sentinels == (("one", 1), ("::1", 2), ("three", 26379))
+    assert place.sentinels == (("one", 1), ("two", 2), ("three", 26379))
     assert place.connection() == {"db": 4, "username": "me", "password": "p@ss"}
     asked = place.of_sentinels()
     assert (asked["username"], asked["password"]) == ("asker", "a5k")
@@ -54,7 +54,7 @@ def test_a_url_that_names_no_master_is_refused_without_its_password(url: str) ->
 
 def test_no_password_of_a_url_is_shown() -> None:
     assert without_password(FULL) == (
-        "sentinel://me:***@one:1,[::1]:2,three/games/4?sentinel_username=asker&sentinel_password=***"
+        "sentinel://me:***@one:1,two:2,three/games/4?sentinel_username=asker&sentinel_password=***"
     )
     assert "p@ss" not in repr(MasterPlace.of(FULL))
     assert "a5k" not in repr(MasterPlace.of(FULL))
