@@ -4,7 +4,8 @@ A record that was logged and is neither written nor in quarantine is on its way 
 on which it may be. It counts as lost once nothing is on any way: no message waits, no worker holds a batch,
 no living producer and no outbox holds a record, and all that for SURE_AFTER_S without a change. Where there
 is never such a moment, a number that is missing while younger ones of its producer are written counts as
-lost after OVERDUE_S. If it comes after all, it is lost no more.
+lost after OVERDUE_S. If it comes after all, it is lost no more; as of most it is known only how many are
+missing, that shows at the next rest, or once fewer are missing than were lost.
 """
 
 from __future__ import annotations
