@@ -13,7 +13,7 @@ from superhero.game.rules import Attack, Fighter, GameState
 from superhero.server.arena.leaders import Leaders
 from superhero.server.arena.rate import Rate
 from superhero.server.arena.stage import HOLD_S, PLACES, ROWS, SILENT_S, TOLD_S, Stage
-from superhero.server.arena.watch import read_step
+from superhero.server.arena.watch import SOME_ATTACK, read_step
 from superhero.server.snapshot import COMPLETE, OPEN, STARTED, Snapshot, Status
 
 NAMES = {1: "Alma", 2: "Bruno", 3: "Carla"}
@@ -207,11 +207,17 @@ def test_leaders_do_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "[1]", '["g", {"event": "x"}]', '["g", {"event": "game.attack", "payload": {}}]']
+    "text",
+    [
+        *("", "{}", "[]", "[1]", '["g", {"event": "x"}]'),
+        '["g", {"event": "game.attack", "payload": {}}]',
+        '["g", {"event": "game.attack", "payload": []}]',
+    ],
 )
 def test_a_step_that_we_did_not_tell_is_a_store_error(text: str) -> None:
-    with pytest.raises(StoreError, match="feed"):
-        read_step(text)
+    for followed in ({"g"}, {"another"}):
+        with pytest.raises(StoreError, match="feed"):
+            read_step(text, followed.__contains__)
 
 
 def test_a_step_is_read_as_it_is_told() -> None:
@@ -220,4 +226,14 @@ def test_a_step_is_read_as_it_is_told() -> None:
         '["g",{"event":"game.attack","time":1.5,"payload":{"game_token":"g","turn":1,"user":"a","enemy":"b",'
         '"damage":40,"enemy_health_prior":100,"enemy_health_post":60}}]'
     )
-    assert read_step(text) == ("g", [attack])
+    assert read_step(text, {"g"}.__contains__) == ("g", [attack])
+    assert read_step(text, {"another"}.__contains__) == ("g", [SOME_ATTACK]), "it is only counted"
+
+
+def test_a_stage_follows_what_it_shows_and_what_it_waits_for() -> None:
+    stage = Stage()
+    assert not stage.follows("g")
+    assert stage.hear("g", [SOME_ATTACK], 0.0) and stage.awaited == {"g": []}
+    assert stage.follows("g")
+    stage.show("g", snapshot(begun()), 0.0)
+    assert stage.follows("g") and not stage.follows("another")

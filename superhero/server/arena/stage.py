@@ -74,6 +74,10 @@ class Stage:
     _attacks: Rate = field(default_factory=Rate)
     _completions: Rate = field(default_factory=Rate)
 
+    def follows(self, game: str) -> bool:
+        """Whether it matters what happens in a game, and not only that it does."""
+        return game in self.fights or game in self.awaited
+
     def hear(self, game: str, events: Sequence[Event], now: float) -> bool:
         """Take in what a step of a game did; whether the game should be shown, so that it must be loaded.
 
@@ -104,8 +108,10 @@ class Stage:
         if game not in self.fights:
             free = PLACES - len(self.fights) - sum(each not in self.fights for each in self.awaited)
             if free <= 0:
+                if now - self._replaced_s < REPLACE_EVERY_S:
+                    return False
                 over = self._longest_over(now)
-                if over is None or now - self._replaced_s < REPLACE_EVERY_S:
+                if over is None:
                     return False
                 del self.fights[over]
                 self._replaced_s = now

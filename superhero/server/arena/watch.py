@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from superhero import keys
 from superhero.config import without_password
 from superhero.errors import StoreError
-from superhero.events import EVENTS, Event
+from superhero.events import EVENTS, AttackMade, Event
 from superhero.server.arena.leaders import Leaders
 from superhero.server.arena.stage import PLACES, Stage
 from superhero.server.cancelling import cancel
@@ -31,6 +31,11 @@ LOOK_EVERY_S = 1.0
 
 _AGAIN_S = 1.0
 _MOST_NAMES = 5000
+
+SOME_ATTACK = AttackMade("", 0, "", "", 0, 0, 0)
+"""Stands for any attack of a game that is not shown: building each costs more than counting it."""
+
+_OF_AN_ATTACK = frozenset(AttackMade.__match_args__)
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +91,7 @@ class Watch:
 
     def _on_step(self, _: str, text: str) -> None:
         try:
-            game, events = read_step(text)
+            game, events = read_step(text, self.stage.follows)
         except StoreError as error:
             _log.error("the Arena passes over a step: %s", error)
             return
@@ -148,15 +153,26 @@ class Watch:
             raise StoreError(f"Redis at {without_password(self._url)}: {error}") from error
 
 
-def read_step(text: str) -> tuple[str, Sequence[Event]]:
-    """Return a game and its events out of what scripts/commit.lua tells. Raise StoreError for all else."""
+def read_step(text: str, follows: Callable[[str], bool]) -> tuple[str, Sequence[Event]]:
+    """Return a game and its events out of what scripts/commit.lua tells. Raise StoreError for all else.
+
+    An attack of a game that nobody `follows` is checked and stands as SOME_ATTACK: it is only counted.
+    """
     try:
         game, *entries = orjson.loads(text)
         if not isinstance(game, str):
             raise TypeError(f"{game!r} is no game")
-        return game, [EVENTS[entry["event"]].from_payload(entry["payload"]) for entry in entries]
+        followed = follows(game)
+        return game, [_event(entry["event"], entry["payload"], followed) for entry in entries]
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"a feed brought what we did not send: {text!r:.200}") from error
+
+
+def _event(name: str, payload: Any, followed: bool) -> Event:
+    counted = not followed and name == AttackMade.name and isinstance(payload, dict)
+    if counted and payload.keys() >= _OF_AN_ATTACK:
+        return SOME_ATTACK
+    return EVENTS[name].from_payload(payload)
 
 
 def _name_in(record: str) -> str:
