@@ -7,10 +7,12 @@ nothing, a power cut up to one second. It is one process: when it is down, every
 
 from __future__ import annotations
 
+import random
 import secrets
 import shutil
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -21,6 +23,8 @@ from superhero.ops.started import Started
 
 _LOOPBACK = "127.0.0.1"
 _START_TIMEOUT_S = 20.0
+_PORTS = range(20_000, 32_768)
+_TRIES = 100
 
 
 def server_binary() -> Path:
@@ -46,10 +50,15 @@ def server_binary() -> Path:
 
 
 def free_port() -> int:
-    """Return a loopback TCP port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback TCP port that nobody listens on at the moment.
+
+    Below those that the kernel gives to connections: one of them may be taken before somebody listens there.
+    """
+    for port in random.SystemRandom().sample(_PORTS, _TRIES):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((_LOOPBACK, port))
+            return port
+    raise ServiceError(f"none of {_TRIES} ports from {_PORTS.start} to {_PORTS.stop - 1} is free")
 
 
 class EmbeddedRedis(Started):

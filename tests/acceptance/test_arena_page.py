@@ -64,7 +64,7 @@ def test_the_page_shows_fights_that_bots_play_and_nothing_goes_wrong(browser: Br
         assert fighters and not any("undefined" in name or name.startswith("Hero ") for name in fighters)
         assert " felled " in look.text(".fall >> nth=0")
         assert int(look.text("#games-per-minute").replace(",", "").partition(".")[0]) > 0
-        assert look.text("#viewers") == "1"
+        look.wait_for("document.querySelector('#viewers').textContent === '1'")
         look.wait_for("document.querySelector('#said').textContent.includes('games a minute')")
         assert "No pipeline data" in look.text("#no-pulse") and not look.page.is_visible("#pulse")
         assert look.wrong == []
