@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import amqp
 from kombu import Connection
 
 from superhero.errors import ServiceError
+from superhero.ops.watching import Watching
 
 COPY_HEADER = "x-chaos-copy"
 _TRACE_EXCHANGE = "amq.rabbitmq.trace"
@@ -66,34 +66,27 @@ def shuffle(url: str, queues: Sequence[str], rng: random.Random) -> int:
     return total
 
 
-class Doubler:
+class Doubler(Watching):
     """While it is open, every message that is published comes to its queue twice. A context manager.
 
     It reads RabbitMQ's firehose, to which a vhost copies all that is published once `trace_on` was said.
     """
 
     def __init__(self, url: str) -> None:
+        super().__init__("doubler")
         self._url = url
         self._ready = threading.Event()
-        self._over = threading.Event()
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="doubler", daemon=True)
         self.copied = 0
         """Messages sent a second time so far."""
 
-    def __enter__(self) -> Self:
-        self._thread.start()
+    def start(self) -> None:
+        """Begin to copy. Raise ServiceError if the firehose cannot be read."""
+        super().start()
         if not self._ready.wait(_TIMEOUT_S):
             raise ServiceError(f"the firehose could not be read: {self._failure}")
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _watch(self) -> None:
         try:
             with open_channel(self._url) as channel:
                 name = channel.queue_declare(exclusive=True).queue

@@ -6,11 +6,8 @@ points. Where the API does not answer there are none.
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
@@ -18,35 +15,28 @@ import httpx
 from superhero.config import Settings
 from superhero.ops.our_queues import management_api
 from superhero.ops.reach import is_redis
+from superhero.ops.watching import Watching
 
 _EVERY_S = 0.5
 _COUNTED = {"publish": "publish", "deliver": "deliver_get", "acknowledge": "ack", "redeliver": "redeliver"}
 
 
-class BrokerCounts:
+class BrokerCounts(Watching):
     """Samples from a thread of its own while it is entered; `curves` holds (seconds, messages so far)."""
 
     def __init__(self, broker_url: str, management_url: str) -> None:
+        super().__init__("broker-counts")
         settings = replace(Settings(), broker_url=broker_url, rabbitmq_management_url=management_url)
         self._redis = is_redis(broker_url)
         base, self._auth = ("", ("", "")) if self._redis else management_api(settings)
         vhost = unquote(urlsplit(broker_url).path[1:]) or "/"
         self._url = f"{base}/api/vhosts/{quote(vhost, safe='')}"
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="broker-counts", daemon=True)
         self.curves: dict[str, list[tuple[float, float]]] = {}
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to sample; nothing where the broker is a Redis, which counts none of this."""
         if not self._redis:
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        if not self._redis:
-            self._thread.join()
+            super().start()
 
     def _watch(self) -> None:
         began = time.monotonic()

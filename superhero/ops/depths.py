@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from kombu import Connection
 
 from superhero.ops.reach import reach
+from superhero.ops.watching import Watching
 from superhero.transport.tls import advice, secure_connection
 from superhero.transport.topology import DEAD_NAME, UNROUTED_NAME
 
@@ -64,29 +62,22 @@ def sparkline(values: Sequence[float], width: int = 32) -> str:
     return "".join(_BARS[round(value / max(values) * (len(_BARS) - 1))] for value in picked)
 
 
-class DepthCurve:
+class DepthCurve(Watching):
     """Samples the depth of the channels' queues every `every_s` seconds, in a thread of its own."""
 
     def __init__(self, broker_url: str, channels: Sequence[str], every_s: float = 0.25) -> None:
+        super().__init__("queue-depth")
         self._broker_url = broker_url
         self._queues = (*channels, UNROUTED_NAME)
         self._every_s = every_s
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="queue-depth", daemon=True)
         self._began = 0.0
         self.samples: list[tuple[float, int]] = []
         """(seconds since the start, messages ready in all the channels' queues)."""
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to sample."""
         self._began = time.monotonic()
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
+        super().start()
 
     def _watch(self) -> None:
         while not self._over.is_set():

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 from celery.events.event import get_exchange
 from kombu import Connection, Consumer, Message, Queue
 
+from superhero.ops.watching import Watching
 from superhero.transport.tls import secure_connection
 
 _LOOK_EVERY_S = 0.2
@@ -33,27 +33,21 @@ class Happened:
     records: int
 
 
-class TaskEvents:
+class TaskEvents(Watching):
     """Listens from a thread of its own while it is entered. A task that names no size counts as one."""
 
     def __init__(self, broker_url: str) -> None:
+        super().__init__("task-events")
         self._broker_url = broker_url
         self._sizes: dict[str, int] = {}
-        self._over, self._ready = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="task-events", daemon=True)
+        self._ready = threading.Event()
         self.delivered: list[Happened] = []
         self.acknowledged: list[Happened] = []
 
-    def __enter__(self) -> Self:
-        self._thread.start()
+    def start(self) -> None:
+        """Begin to listen."""
+        super().start()
         self._ready.wait(_READY_TIMEOUT_S)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
 
     def shares(self) -> dict[str, int]:
         """Return how many records each worker acknowledged, by the worker's name."""
@@ -62,7 +56,7 @@ class TaskEvents:
             counted[each.worker] = counted.get(each.worker, 0) + each.records
         return dict(sorted(counted.items()))
 
-    def _listen(self) -> None:
+    def _watch(self) -> None:
         while not self._over.is_set():
             try:
                 with secure_connection(self._broker_url, connect_timeout=2) as connection:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from superhero.ops.watching import Watching
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -91,27 +90,21 @@ class Meter:
         return self._peak_bytes or None
 
 
-class Sampler:
+class Sampler(Watching):
     """Calls something every `every_s` seconds in a thread of its own, and keeps (seconds, what it said)."""
 
     def __init__(self, look: Callable[[], float], every_s: float) -> None:
+        super().__init__("sampler")
         self.samples: list[tuple[float, float]] = []
         self._look = look
         self._every_s = every_s
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._began = 0.0
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to call."""
         self._began = time.monotonic()
-        self._thread.start()
-        return self
+        super().start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _watch(self) -> None:
         while not self._over.wait(self._every_s):
             self.samples.append((time.monotonic() - self._began, self._look()))
