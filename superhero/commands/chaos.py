@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from superhero.chaos.report import as_dict, show
 from superhero.chaos.rig import Rig
 from superhero.chaos.schedule import by_chance, each_once
 from superhero.chaos.verdict import Verdict, judge
+from superhero.commands.folders import a_folder
 from superhero.commands.progress import progress
 
 _EVERY = "all"
@@ -79,7 +79,7 @@ def command(
     doubled or in quarantine without reason; 1 otherwise.
     """
     faults = _chosen(names, with_sql=sql is not None)
-    folder = folder or Path("var/chaos") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = folder or a_folder("chaos")
     load = Load(rate, workers, children, seed)
     verdicts = []
     with progress("starting") as shown:

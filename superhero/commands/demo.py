@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from superhero.commands.experiment import bad
+from superhero.commands.folders import a_folder
 from superhero.commands.progress import progress
 from superhero.config import Settings, explicit_services, from_env
 from superhero.ops.depths import dead_letters
@@ -62,7 +62,7 @@ def command(
     """
     settings = _chosen(from_env(), broker, redis)
     explicit = explicit_services() or bool(broker or redis)
-    folder = folder or Path("var/demo") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = folder or a_folder("demo")
     console = Console(stderr=True)
     began = time.monotonic()
     where = open_services(

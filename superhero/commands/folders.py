@@ -1,4 +1,4 @@
-"""Where a trial's data, logs and report go."""
+"""Where the data, logs and report of a run go."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def _empty(context: click.Context, parameter: click.Parameter, folder: Path | No
     return folder
 
 
-def a_folder() -> Path:
-    """Return where they go by default: a new folder at every call."""
-    return Path("var/trials") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+def a_folder(kind: str = "trials") -> Path:
+    """Return where those of a `kind` of run go by default: a new folder at every call."""
+    return Path("var") / kind / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
