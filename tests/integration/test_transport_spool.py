@@ -9,6 +9,7 @@ import resource
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -264,19 +265,25 @@ def test_a_directory_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -
         CeleryHandler(broker_url="amqp://", spool_dir=tmp_path / "file" / "spool")
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """Let no file grow beyond 20,000 bytes, which the kernel reports much like a full disk."""
+    """Let no file grow beyond 20,000 bytes, which the kernel reports much like a full disk.
+
+    It holds for the whole process, so for the log pytest's report goes to as well: never let it last beyond
+    a test's own lines.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_what_a_full_disk_refuses_waits_in_memory_and_is_told(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
-    put(spool, 1000)
+    with small_disk():
+        put(spool, 1000)
     assert 0 < spool.spooled < 1000
     assert len(spool) == 1000
     trouble = spool.take_trouble()
