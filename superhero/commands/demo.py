@@ -131,4 +131,5 @@ def _print(report: Played, counted: Tally, quarantined: int, output_dir: Path, s
     )
     console.print(f"Files under {output_dir / 'superhero'}:", highlight=False, soft_wrap=True)
     for dataset in _DATASETS:
-        console.print(f"  {dataset:<12} {count_files(output_dir, dataset)} files", highlight=False)
+        count = count_files(output_dir, dataset)
+        console.print(f"  {dataset:<12} {count} file{'' if count == 1 else 's'}", highlight=False)

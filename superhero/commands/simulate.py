@@ -233,7 +233,7 @@ def _summarize(games: int, records: int, seconds: float, to: str, as_json: bool)
         }
         text = json.dumps(figures)
     else:
-        text = f"{games:,} games, {records:,} records in {seconds:,.1f} s ({rate:,.0f} a second) to {to}"
+        text = f"{games:,} games, {records:,} records in {seconds:,.2f} s ({rate:,.0f} a second) to {to}"
     click.echo(text, err=to == _STDOUT)
 
 
