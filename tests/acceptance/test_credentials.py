@@ -172,7 +172,9 @@ def test_no_secret_leaves_the_settings(place: Place, wait_until: WaitUntil) -> N
     needles = {**place.secrets, **{f"token {n}": token for n, token in enumerate(place.user_tokens())}}
     assert len(needles) == 6 + 4
     commands = "\n".join(command_line(each) for each in (server, worker, flower))
-    told += [commands, *spied(place.broker_url)]
+    messages = list(spied(place.broker_url))
+    assert all(any(each in message for message in messages) for each in ("superhero.game", "task-succeeded"))
+    told += [commands, *messages]
     assert len(told) > 10  # how many messages there are depends on how they were gathered
     assert not [name for name, needle in needles.items() if any(needle in text for text in told)]
     place.processes.stop(20)
