@@ -38,10 +38,8 @@ def fill_in(document: Path, results: Path) -> None:
         each["name"]: markdown(Table(**each)) for suite in said["suites"].values() for each in suite["tables"]
     }
     targets = [list(each.values()) for suite in said["suites"].values() for each in suite["targets"]]
-    rows = {what: (what, reach, measured, "yes" if met else "no") for what, reach, measured, met in targets}
-    text = document.read_text(encoding="utf-8")
-    held = list({**_targets(text), **rows}.values())
-    tables["targets"] = markdown(Table("targets", "", ("what", "reach", "measured", "reached"), held))
+    rows = [[what, reach, measured, "yes" if met else "no"] for what, reach, measured, met in targets]
+    tables["targets"] = markdown(Table("targets", "", ("what", "reach", "measured", "reached"), rows))
     tables["machine"] = ", ".join(
         f"{name.replace('_', ' ')} {value}" for name, value in said["machine"].items()
     )
@@ -50,14 +48,8 @@ def fill_in(document: Path, results: Path) -> None:
         table = tables.get(found["name"])
         return found[0] if table is None else f"{found[1]}{table}\n{found[3]}"
 
+    text = document.read_text(encoding="utf-8")
     document.write_text(_PLACE.sub(replaced, text), encoding="utf-8")
-
-
-def _targets(text: str) -> dict[str, tuple[str, ...]]:
-    """Return the rows of targets in the document, by their first cell: not every run measures them all."""
-    table = next(found[0] for found in _PLACE.finditer(text) if found["name"] == "targets")
-    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.splitlines()[3:-1]]
-    return {row[0]: row for row in rows}
 
 
 def draw(results: Path, folder: Path) -> None:

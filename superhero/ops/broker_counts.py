@@ -39,7 +39,6 @@ class BrokerCounts(Watching):
             super().start()
 
     def _watch(self) -> None:
-        began = time.monotonic()
         with httpx.Client(auth=self._auth, timeout=2.0, trust_env=False) as http:
             while True:
                 try:
@@ -47,7 +46,7 @@ class BrokerCounts(Watching):
                 except httpx.HTTPError:
                     return  # there is no such API, or it does not let us in
                 for name, counted in _COUNTED.items():
-                    point = (round(time.monotonic() - began, 2), float(told.get(counted, 0)))
+                    point = (round(time.monotonic() - self._began, 2), float(told.get(counted, 0)))
                     self.curves.setdefault(name, []).append(point)
                 if self._over.wait(_EVERY_S):
                     return

@@ -70,14 +70,8 @@ class DepthCurve(Watching):
         self._broker_url = broker_url
         self._queues = (*channels, UNROUTED_NAME)
         self._every_s = every_s
-        self._began = 0.0
         self.samples: list[tuple[float, int]] = []
         """(seconds since the start, messages ready in all the channels' queues)."""
-
-    def start(self) -> None:
-        """Begin to sample."""
-        self._began = time.monotonic()
-        super().start()
 
     def _watch(self) -> None:
         while not self._over.is_set():

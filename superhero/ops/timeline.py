@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import httpx
 
@@ -18,6 +15,7 @@ from superhero.ops.depths import DepthCurve
 from superhero.ops.line_count import LineCount
 from superhero.ops.run import PipelineRun
 from superhero.ops.task_events import Happened, TaskEvents
+from superhero.ops.watching import Watching
 
 _EVERY_S = 0.1
 
@@ -44,38 +42,33 @@ class Seen:
     shares: dict[str, int] = field(default_factory=dict)
 
 
-class Timeline:
+class Timeline(Watching):
     """Watches a run whose server has started, from when it is entered. A context manager."""
 
     def __init__(self, run: PipelineRun, broker_url: str, management_url: str) -> None:
+        super().__init__("timeline")
         self._health_url = run.health_url
         self._rows = LineCount(run.records_dir, "*.jsonl")
         self._curve = DepthCurve(broker_url, CHANNELS, _EVERY_S)
         self._events = TaskEvents(broker_url)
         self._broker = BrokerCounts(broker_url, management_url)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="timeline", daemon=True)
         self._stack = ExitStack()
-        self._began, self._began_wall_s = 0.0, 0.0
+        self._began_wall_s = 0.0
         self._counted: dict[str, Curve] = {"logged": [], "published": [], "written": []}
         self._marks: list[tuple[float, str]] = []
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.enter_context(self._events)  # first: the others shall not wait for it to be ready
-            self._began, self._began_wall_s = time.monotonic(), time.time()
-            stack.enter_context(self._curve)
-            stack.enter_context(self._broker)
-            self._thread.start()
-            stack.callback(self._thread.join)
-            stack.callback(self._over.set)
-            self._stack = stack.pop_all()
-        return self
+    def start(self) -> None:
+        """Begin to watch."""
+        self._stack.enter_context(self._events)  # first: the others shall not wait for it to be ready
+        self._began_wall_s = time.time()
+        super().start()
+        self._stack.enter_context(self._curve)
+        self._stack.enter_context(self._broker)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
+    def stop(self) -> None:
+        """End, and whatever else watches for it."""
+        with self._stack:
+            super().stop()
 
     def mark(self, what: str) -> None:
         """Note that something was done to the run now."""
@@ -106,7 +99,7 @@ class Timeline:
             curve.append((round(max(each.time_s - self._began_wall_s, 0.0), 3), total))
         return curve
 
-    def _sample(self) -> None:
+    def _watch(self) -> None:
         with httpx.Client(timeout=2.0, trust_env=False) as http:
             while not self._over.wait(_EVERY_S):
                 at = round(time.monotonic() - self._began, 2)

@@ -98,12 +98,6 @@ class Sampler(Watching):
         self.samples: list[tuple[float, float]] = []
         self._look = look
         self._every_s = every_s
-        self._began = 0.0
-
-    def start(self) -> None:
-        """Begin to call."""
-        self._began = time.monotonic()
-        super().start()
 
     def _watch(self) -> None:
         while not self._over.wait(self._every_s):

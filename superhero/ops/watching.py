@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import abstractmethod
 
 from superhero.ops.started import Started
@@ -13,10 +14,12 @@ class Watching(Started):
 
     def __init__(self, name: str) -> None:
         self._over = threading.Event()
+        self._began = 0.0  # by the monotonic clock, once it has
         self._thread = threading.Thread(target=self._watch, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""
+        self._began = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
