@@ -94,21 +94,23 @@ def _games(
         playing = sessions.line_up(size)
         chosen = zip(playing, choices.heroes(playing), strict=True)
         line_up = [rules.Fighter(user, hero.id, hero.attack, hero.health) for user, hero in chosen]
-        yield from _game(run, run.token(f"game:{number}", 16), line_up, choices, ratings)
+        events = _game(run.token(f"game:{number}", 16), line_up, choices, ratings)
+        yield from map(run.record, events)
         sessions.departures(playing)
 
 
 def _game(
-    run: _Run, game_token: str, line_up: Sequence[rules.Fighter], choices: Choices, ratings: Ratings
-) -> Iterator[Record]:
+    game_token: str, line_up: Sequence[rules.Fighter], choices: Choices, ratings: Ratings
+) -> Sequence[Event]:
+    """Return all that happens in one game. At once, as a generator within another costs with every item."""
     state, events = rules.start(game_token, line_up)
-    yield from map(run.record, events)
     while state.winner is None:
-        state, events = rules.apply(state, rules.Attack(state.order[0], choices.enemy(state)))
-        yield from map(run.record, events)
+        state, more = rules.apply(state, rules.Attack(state.order[0], choices.enemy(state)))
+        events += more
     completed = events[-1]
     if isinstance(completed, GameCompleted):
-        yield from map(run.record, ratings.played(completed))
+        events += ratings.played(completed)
+    return events
 
 
 class _Run:

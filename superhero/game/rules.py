@@ -12,7 +12,7 @@ standing are ranked by health left, so that no game is endless.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from superhero.errors import RuleViolation
@@ -66,9 +66,8 @@ class Fighter(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class GameState:
-    """A running or finished game.
+class GameState(NamedTuple):
+    """A running or finished game; a named tuple as a Fighter is, for the same reason.
 
     `fighters` holds everybody in turn order, `order` the users still standing with the one whose turn it is
     first, `fallen` those who are out in the order in which they fell. `winner` is set once the game is over.
@@ -88,8 +87,7 @@ class GameState:
         return None if self.winner is not None else self.order[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Attack:
+class Attack(NamedTuple):
     """`user` attacks `enemy`."""
 
     user: str
@@ -130,21 +128,19 @@ def apply(state: GameState, action: Action) -> tuple[GameState, list[Event]]:
 
 
 def _attack(state: GameState, action: Attack) -> tuple[GameState, list[Event]]:
-    _check_attack(state, action)
-    attacker, enemy = state.fighters[action.user], state.fighters[action.enemy]
+    user, against = action
+    game_token, fighters, order, fallen, turn, _ = state
+    if user != order[0] or against == user or against not in order:
+        raise RuleViolation(_refusal(state, action))
+    attacker, enemy = fighters[user], fighters[against]
     damage = min(attacker.attack, enemy.health)
     struck = enemy.struck(damage)
-    turn = state.turn + 1
-    event = AttackMade(state.game_token, turn, action.user, action.enemy, damage, enemy.health, struck.health)
-    after = GameState(
-        state.game_token,
-        {**state.fighters, action.user: attacker.having_struck(damage), action.enemy: struck},
-        (*state.order[1:], action.user),
-        state.fallen,
-        turn,
-    )
+    turn += 1
+    event = AttackMade(game_token, turn, user, against, damage, enemy.health, struck.health)
+    fighters = {**fighters, user: attacker.having_struck(damage), against: struck}
+    after = GameState(game_token, fighters, (*order[1:], user), fallen, turn)
     if struck.health == 0:
-        after = _fall(after, action.enemy)
+        after = _fall(after, against)
     return _end_if_over(after, [event], LAST_ONE_STANDING)
 
 
@@ -154,40 +150,39 @@ def _forfeit(state: GameState, action: Forfeit) -> tuple[GameState, list[Event]]
     return _end_if_over(_fall(state, action.user), [], ABANDONED)
 
 
-def _check_attack(state: GameState, action: Attack) -> None:
+def _refusal(state: GameState, action: Attack) -> str:
+    """Return what is wrong with an attack that is not allowed."""
     if action.enemy == action.user:
-        raise RuleViolation("ENEMY IS THE USER ITSELF")
+        return "ENEMY IS THE USER ITSELF"
     if action.enemy not in state.fighters:
-        raise RuleViolation("ENEMY NOT IN GAME")
+        return "ENEMY NOT IN GAME"
     if action.user not in state.order:
-        raise RuleViolation("USER IS OUT OF THE GAME")
+        return "USER IS OUT OF THE GAME"
     if action.enemy not in state.order:
-        raise RuleViolation("ENEMY IS OUT OF THE GAME")
-    if action.user != state.whose_turn:
-        raise RuleViolation("NOT THE USER'S TURN")
+        return "ENEMY IS OUT OF THE GAME"
+    return "NOT THE USER'S TURN"
 
 
 def _fall(state: GameState, user: str) -> GameState:
-    return replace(
-        state,
+    return state._replace(
         order=tuple(standing for standing in state.order if standing != user),
         fallen=(*state.fallen, user),
     )
 
 
 def _end_if_over(state: GameState, events: list[Event], reason: str) -> tuple[GameState, list[Event]]:
-    if len(state.order) > 1 and state.turn >= ROUND_LIMIT * len(state.fighters):
-        state, reason = _rank_by_health(state), REACHED_ROUND_LIMIT
     if len(state.order) > 1:
-        return state, events
-    state = replace(state, winner=state.order[0])
+        if state.turn < ROUND_LIMIT * len(state.fighters):
+            return state, events
+        state, reason = _rank_by_health(state), REACHED_ROUND_LIMIT
+    state = state._replace(winner=state.order[0])
     return state, [*events, GameCompleted(state.game_token, state.turn, reason, podium(state))]
 
 
 def _rank_by_health(state: GameState) -> GameState:
     # Python's sort is stable: among equals the one whose turn is farthest off stands longer.
     by_health = sorted(state.order, key=lambda user: state.fighters[user].health)
-    return replace(state, order=(by_health[-1],), fallen=(*state.fallen, *by_health[:-1]))
+    return state._replace(order=(by_health[-1],), fallen=(*state.fallen, *by_health[:-1]))
 
 
 def podium(state: GameState) -> list[Standing]:
