@@ -7,13 +7,22 @@ as its shortened `repr`, arguments that do not fit the text stand beside it.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Mapping
 from reprlib import Repr
 from typing import Any
 
+from orjson import dumps
+
 from superhero.transport import tracing
-from superhero.transport.envelope import channel_name, encode_fields, is_record_id
+from superhero.transport.envelope import (
+    ORJSON_OPTIONS,
+    as_json_knows,
+    channel_name,
+    encode_fields,
+    is_record_id,
+)
 
 _OWN_LOGGERS = frozenset({"amqp", "billiard", "celery", "kombu", "redis", "vine"})
 _OWN_LOGGER = "superhero.transport"
@@ -74,12 +83,12 @@ class Capture:
             "message": message,
             "payload": payload if type(payload) is dict else _mapping(payload),
         }
-        if (traceparent := tracing.current()) is not None:
+        if tracing.SDK in sys.modules and (traceparent := tracing.current()) is not None:
             fields[tracing.FIELD] = traceparent
         try:
-            encoded = encode_fields(fields)
-        except Exception as error:  # whatever a value's own __str__ raised too
-            encoded = self._without_payload(fields, f"{type(error).__name__}: {error}")
+            encoded = dumps(fields, as_json_knows, ORJSON_OPTIONS)  # as `encode_fields` does first
+        except Exception:
+            encoded = self._encoded_anyhow(fields)
         if len(encoded) > self._max_bytes:
             encoded = self._without_payload(fields, f"larger than {self._max_bytes} bytes: {len(encoded)}")
         own_id = extra.get("record_id")
@@ -102,6 +111,12 @@ class Capture:
         text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
         self._second = (second, text)
         return f"{text}{micros:06d}Z"
+
+    def _encoded_anyhow(self, fields: dict[str, Any]) -> bytes:
+        try:
+            return encode_fields(fields)
+        except Exception as error:  # whatever a value's own __str__ raised too
+            return self._without_payload(fields, f"{type(error).__name__}: {error}")
 
     def _without_payload(self, fields: dict[str, Any], reason: str) -> bytes:
         self.cut += 1

@@ -32,8 +32,8 @@ _BODY_END = b'],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]
 _ZERO_PER_DIGIT = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 # From 19 digits on a whole number may need more than 64 bits, and orjson would make a float of it.
 _MANY_DIGITS = b"0" * 19
-# What orjson would write in a way of its own is handed to `_known`, so that both encoders write the same.
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+# What orjson would write in a way of its own is handed to `as_json_knows`: both encoders write the same.
+ORJSON_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 class EnvelopeError(ValueError):
@@ -105,7 +105,7 @@ def encode_fields(fields: dict[str, Any]) -> bytes:
     itself, is nested too deep, or has keys that are not text.
     """
     try:
-        return orjson.dumps(fields, _known, _OPTIONS)
+        return orjson.dumps(fields, as_json_knows, ORJSON_OPTIONS)
     except TypeError:
         # Whole numbers beyond 64 bits, numbers as keys, and lone surrogates, which are legal in a Python str
         # and not in UTF-8: those are replaced rather than lost.
@@ -117,29 +117,33 @@ def with_id(record_id: str, fields: bytes) -> bytes:
     return f'{_BEFORE_ID}{record_id}",'.encode("ascii") + fields[1:]
 
 
-def with_number(before_number: str, number: int, fields: bytes) -> bytes:
-    """Do as `with_id` for the id `<producer>:<number>`; `before_number` is what `before_number` returned."""
-    return f'{before_number}{number}",'.encode("ascii") + fields[1:]
+def numbered(producer: str) -> bytes:
+    """Return a template, made once per producer: `numbered(p) % (7, fields[1:])` is `with_id("p:7", fields)`.
+
+    So that a logging call needs no other call to number its record.
+    """
+    return b'%b%b:%%d",%%b' % (_BEFORE_ID.encode("ascii"), producer.encode("ascii"))
 
 
-def before_number(producer: str) -> str:
-    """Return how all envelopes of a producer begin."""
-    return f"{_BEFORE_ID}{producer}:"
+def by_channel(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[str, list[tuple[int, bytes, bytes]]]]:
+    """Yield (channel, [(position, record id, envelope), ...]) for each stretch of one channel.
 
-
-def by_channel(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[str, int, bytes, bytes]]:
-    """Yield (channel, position, record id, envelope) for each (position, envelope), without parsing it.
-
-    The envelopes are those that `with_id` and `with_number` made.
+    `records` are (position, envelope), which are not parsed; `with_id` and `numbered` made them.
     """
     channel, of_channel, begin = "", b"\0", len(_BEFORE_ID)  # \0: as no channel
+    stretch: list[tuple[int, bytes, bytes]] = []
     for position, encoded in records:
         end = encoded.index(b'"', begin)
         if not encoded.startswith(of_channel, end):  # mostly it is the channel of the record before
+            if stretch:
+                yield channel, stretch
+                stretch = []
             start = end + len(_BEFORE_CHANNEL)
             stop = encoded.index(b'"', start)
             channel, of_channel = encoded[start:stop].decode("ascii"), encoded[end : stop + 1]
-        yield channel, position, encoded[begin:end], encoded
+        stretch.append((position, encoded[begin:end], encoded))
+    if stretch:
+        yield channel, stretch
 
 
 def is_record_id(text: object) -> bool:
@@ -164,7 +168,8 @@ def _is_mapping(value: object) -> bool:
     return type(value) is dict or isinstance(value, Mapping)  # the first is five times as fast
 
 
-def _known(value: object) -> Any:
+def as_json_knows(value: object) -> Any:
+    """Return what stands for a value that JSON does not know."""
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, Mapping):
@@ -173,7 +178,7 @@ def _known(value: object) -> Any:
 
 
 _encode_json = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), default=_known, allow_nan=False
+    ensure_ascii=False, separators=(",", ":"), default=as_json_knows, allow_nan=False
 ).encode
 
 

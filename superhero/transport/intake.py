@@ -14,17 +14,17 @@ from secrets import token_hex
 
 from superhero.transport.buffer import Buffer
 from superhero.transport.capture import Captured
-from superhero.transport.envelope import before_number, with_id, with_number
+from superhero.transport.envelope import numbered, with_id
 from superhero.transport.publisher import Publisher
 
 
 class _Producer:
     """One channel's records in this process."""
 
-    __slots__ = ("before_number", "next_number")
+    __slots__ = ("next_number", "template")
 
     def __init__(self, producer: str) -> None:
-        self.before_number = before_number(producer)
+        self.template = numbered(producer)
         self.next_number = 0
 
 
@@ -35,7 +35,6 @@ class Intake:
     """
 
     def __init__(self, buffer: Buffer, publisher: Publisher) -> None:
-        self.emitted = 0
         self.dropped = 0
         self._buffer = buffer
         self._publisher = publisher
@@ -43,6 +42,7 @@ class Intake:
         self._process = token_hex(8)
         self._producers: dict[str, _Producer] = {}
         self._brought: dict[str, str] = {}
+        self._brought_count = 0
         self._lock = buffer.put_lock
         self._inside = False
         self._set_aside: deque[Captured] = deque()
@@ -62,10 +62,9 @@ class Intake:
                     if record_id is None and producer is not None:
                         number = producer.next_number
                         producer.next_number = number + 1
-                        encoded = with_number(producer.before_number, number, fields)
+                        encoded = producer.template % (number, fields[1:])
                     else:
                         encoded = self._numbered(channel, fields, record_id)
-                    self.emitted += 1
                     if not self._buffer.put(encoded):
                         self.dropped += 1
                     elif self._publisher.listening:
@@ -75,6 +74,11 @@ class Intake:
                     captured = self._set_aside.popleft()
             finally:
                 self._inside = False
+
+    @property
+    def emitted(self) -> int:
+        """How many records came, dropped ones included."""
+        return self._brought_count + sum(each.next_number for each in list(self._producers.values()))
 
     def numbers(self) -> dict[str, int]:
         """Return, by producer, the number after its latest, of ids that were brought, too."""
@@ -93,7 +97,6 @@ class Intake:
             self._inside = True
             try:
                 encoded = [self._numbered(*each) for each in captured]
-                self.emitted += len(encoded)
                 self.dropped += len(encoded) - self._buffer.put_many(encoded)
                 if self._publisher.listening:
                     self._publisher.ring()
@@ -110,10 +113,11 @@ class Intake:
         """Return the whole envelope."""
         if record_id is not None:
             self._brought[channel] = record_id
+            self._brought_count += 1
             return with_id(record_id, fields)
         producer = self._producers.get(channel)
         if producer is None:
             producer = self._producers[channel] = _Producer(f"{self._process}-{channel}")
         number = producer.next_number
         producer.next_number = number + 1
-        return with_number(producer.before_number, number, fields)
+        return producer.template % (number, fields[1:])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import accumulate, islice
 from uuid import UUID
 
 from superhero.transport.envelope import by_channel
@@ -62,13 +63,12 @@ class Line:
 
     def add(self, records: Iterable[tuple[int, bytes]]) -> None:
         """Put records, (position, encoded), at the end of the lines of their channels."""
-        channels = self._channels
-        for channel, position, record_id, encoded in by_channel(records):
-            line = channels.get(channel)
+        for channel, stretch in by_channel(records):
+            line = self._channels.get(channel)
             if line is None:
-                line = channels[channel] = _Channel()
-            line.waiting.append((position, record_id, encoded))
-            size = len(encoded)
+                line = self._channels[channel] = _Channel()
+            line.waiting.extend(stretch)
+            size = sum([len(encoded) for _, _, encoded in stretch])
             line.size_bytes += size
             self.size_bytes += size
 
@@ -135,20 +135,17 @@ class Line:
 
     def _cut(self, name: str, max_records: int, max_bytes: int) -> Lease:
         line = self._channels[name]
-        waiting = line.waiting
-        taken = [waiting.popleft()]
-        size = len(taken[0][2])
-        while waiting and len(taken) < max_records:
-            with_next = size + len(waiting[0][2])
-            if with_next > max_bytes:
-                break
-            size = with_next
-            taken.append(waiting.popleft())
-        line.size_bytes -= size
-        if not waiting:
+        positions, ids, encoded = zip(*islice(line.waiting, max_records), strict=True)
+        sizes = list(accumulate(map(len, encoded)))
+        count = max(bisect_right(sizes, max_bytes), 1)
+        for _ in range(count):
+            line.waiting.popleft()
+        line.size_bytes -= sizes[count - 1]
+        if not line.waiting:
             del self._channels[name]
-        positions, ids, encoded = zip(*taken, strict=True)
-        return Lease(task_id(ids), name, ids[0].decode("ascii"), encoded, positions, size)
+        ids = ids[:count]
+        first_id = ids[0].decode("ascii")
+        return Lease(task_id(ids), name, first_id, encoded[:count], positions[:count], sizes[count - 1])
 
 
 def _heads(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:

@@ -81,15 +81,19 @@ class Segment:
         """Whether it is sealed and everything in it is confirmed, or damaged."""
         return self.sealed and self.done >= self.count
 
-    def append(self, encoded: bytes) -> None:
-        """Append a record. Raise OSError, and keep nothing, if that fails."""
-        frame = _pack_head(_MAGIC, crc32(encoded), len(encoded)) + encoded
-        size = len(frame)
+    def append(self, encoded: bytes) -> bool:
+        """Append a record; False, and nothing is kept, beyond the limit. Raise OSError if it cannot be."""
+        end, size = self.end, len(encoded)
+        if end + size > self.limit:
+            return False
+        frame = _pack_head(_MAGIC, crc32(encoded), size) + encoded
+        size += FRAME_BYTES
         # At the known end, and not by O_APPEND: what a full disk took of a frame is written over.
-        if os.pwrite(self._fd, frame, self.end) != size:
+        if os.pwrite(self._fd, frame, end) != size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-        self.end += size
+        self.end = end + size
         self.count += 1
+        return True
 
     def append_all(self, encoded: Sequence[bytes]) -> None:
         """Append records by one write. Raise OSError, and keep none, if that fails."""

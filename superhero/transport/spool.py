@@ -60,7 +60,7 @@ class Spool:
         self._late: set[int] = set()
         self._adopted_bytes = 0
         self._done = self._done_bytes = 0
-        self._disk_again_at = 0.0
+        self._disk_again_at = float("-inf")
 
     @property
     def spooled(self) -> int:
@@ -74,22 +74,20 @@ class Spool:
 
     def put(self, encoded: bytes) -> bool:
         """Keep a record; False when the spool is at its limit, or the disk refuses and memory is full."""
-        if self._disk_again_at:
+        head = self._shelf.head
+        try:
+            if head is not None and head.append(encoded):
+                return True
             if time.monotonic() < self._disk_again_at:
                 return self._memory.put(encoded)
-            self._disk_again_at = 0.0
-        try:
-            head = self._shelf.head
-            if head is None or head.end + len(encoded) > head.limit:
-                head = self._shelf.make_room(len(encoded))
-                if head is None:
-                    return False
-            head.append(encoded)
+            head = self._shelf.make_room(len(encoded))
+            return head is not None and head.append(encoded)
         except OSError as error:
             self._shelf.note("written", error)
+            if head is not None:
+                head.limit = 0  # so that the next record comes by here
             self._disk_again_at = time.monotonic() + _PAUSE_S
             return self._memory.put(encoded)
-        return True
 
     def put_many(self, encoded: Sequence[bytes]) -> int:
         """Keep as many of some records as there is room for, mostly by one write; return how many."""

@@ -34,7 +34,8 @@ FIELD = "traceparent"
 
 MOST_LINKS = 128
 
-_SDK = "opentelemetry.sdk.trace"
+SDK = "opentelemetry.sdk.trace"
+"""Where this module was imported, somebody brought OpenTelemetry's SDK into this process."""
 _TRACEPARENT = re.compile(r"00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})")
 _SAMPLED = 1
 # What else an envelope ends with is its payload: an object, or null.
@@ -46,12 +47,12 @@ _trouble = Trouble(logging.getLogger("superhero.transport"), time.monotonic)
 
 def is_on() -> bool:
     """Tell whether somebody brought OpenTelemetry's SDK into this process."""
-    return _SDK in sys.modules
+    return SDK in sys.modules
 
 
 def current() -> str | None:
     """Return the traceparent of the current span; None when there is none, or it is not sampled."""
-    if _SDK not in sys.modules:
+    if SDK not in sys.modules:
         return None
     try:
         from opentelemetry.trace import get_current_span
@@ -127,7 +128,7 @@ class PublishSpans:
             _trouble.note(error)
 
     def _begun(self, lease: Lease) -> Lease:
-        if _SDK not in sys.modules or not (parents := _traced(lease.encoded)):
+        if SDK not in sys.modules or not (parents := _traced(lease.encoded)):
             return lease
         started = _start(
             "publish", parents, batch_attributes(lease.channel, len(lease.encoded)), consumer=False
@@ -151,7 +152,7 @@ class LogSpans(LocklessHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record on; without OpenTelemetry as it is."""
-        if _SDK not in sys.modules:
+        if SDK not in sys.modules:
             self._handler.handle(record)
             return
         with _Guarded(
@@ -200,7 +201,7 @@ def _traced(encoded: Iterable[bytes]) -> list[str]:
 
 
 def _start(name: str, parents: Sequence[str], attributes: Mapping[str, Any], *, consumer: bool) -> Any:
-    if _SDK not in sys.modules:
+    if SDK not in sys.modules:
         return None
     contexts = [found for found in map(_context, parents) if found is not None]
     if not contexts:

@@ -377,9 +377,10 @@ def test_a_handler_sends_what_an_earlier_one_could_not(tmp_path: Path) -> None:
 
 def written(path: Path, count: int) -> list[bytes]:
     segment = Segment(path, 0, new=True)
+    segment.limit = 1 << 30
     records = [envelope(number, padding="y" * (number % 50)) for number in range(count)]
     for record in records:
-        segment.append(record)
+        assert segment.append(record)
     segment.close()
     return records
 
@@ -426,9 +427,10 @@ def test_a_hole_of_zeros_costs_only_what_stood_there(tmp_path: Path) -> None:
 def test_a_record_larger_than_a_block_is_read(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     segment = Segment(path, 0, new=True)
+    segment.limit = 1 << 30
     records = [envelope(0), envelope(1, padding="z" * 900_000), envelope(2)]
     for record in records:
-        segment.append(record)
+        assert segment.append(record)
     segment.close()
     assert read_all(path) == (records, 0)
 

@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 from superhero.transport.envelope import (
     Envelope,
     EnvelopeError,
-    before_number,
     by_channel,
     channel_name,
     decode,
     encode,
     is_channel,
     is_record_id,
+    numbered,
     task_body,
     with_id,
-    with_number,
 )
 
 RECORD = Envelope("p-1:0", "app.x", "2026-01-31T12:00:00.000000Z", "INFO", "app.x", None, "text", {"a": [1]})
@@ -35,21 +34,21 @@ def test_ids_and_channels_are_found_without_parsing() -> None:
         encode(RECORD._replace(id=f"p:{number}", channel=channel))
         for number, channel in enumerate(["app.x", "app.x", "app", "app.x", "app.xy", "app.xy"])
     ]
-    assert [found[:3] for found in by_channel(enumerate(envelopes, start=7))] == [
-        ("app.x", 7, b"p:0"),
-        ("app.x", 8, b"p:1"),
-        ("app", 9, b"p:2"),
-        ("app.x", 10, b"p:3"),
-        ("app.xy", 11, b"p:4"),
-        ("app.xy", 12, b"p:5"),
+    assert [
+        (name, [found[:2] for found in stretch]) for name, stretch in by_channel(enumerate(envelopes, 7))
+    ] == [
+        ("app.x", [(7, b"p:0"), (8, b"p:1")]),
+        ("app", [(9, b"p:2")]),
+        ("app.x", [(10, b"p:3")]),
+        ("app.xy", [(11, b"p:4"), (12, b"p:5")]),
     ]
-    assert [found[3] for found in by_channel(enumerate(envelopes))] == envelopes
+    stretches = [stretch for _, stretch in by_channel(enumerate(envelopes))]
+    assert [found[2] for stretch in stretches for found in stretch] == envelopes
 
 
 def test_a_number_makes_the_same_envelope_as_its_id() -> None:
-    assert with_number(before_number("p-app"), 17, b'{"channel":"app"}') == with_id(
-        "p-app:17", b'{"channel":"app"}'
-    )
+    fields = b'{"channel":"app"}'
+    assert numbered("p-app") % (17, fields[1:]) == with_id("p-app:17", fields)
 
 
 @given(st.text())
