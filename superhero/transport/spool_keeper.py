@@ -62,7 +62,17 @@ class SpoolKeeper:
             self._listening = True
             waits = not self._spool.settled(mark)
             rest_s = self._look_at - time.monotonic()
-            self._bell.wait(min(rest_s, self._sync_s) if waits else rest_s)
-            self._listening = False
-            if waits and not self._spool.settled(mark):
-                self._spool.sync()
+            if waits:
+                self._listening = False
+                self._pause(min(rest_s, self._sync_s))
+                if not self._spool.settled(mark):
+                    self._spool.sync()
+            else:
+                self._bell.wait(rest_s)
+                self._listening = False
+
+    def _pause(self, seconds: float) -> None:
+        """Sleep, though somebody rang for more records: a sync too early is a sync too many."""
+        until = time.monotonic() + seconds
+        while not self._stopping and (left_s := until - time.monotonic()) > 0.0:
+            self._bell.wait(left_s)

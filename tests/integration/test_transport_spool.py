@@ -349,6 +349,21 @@ def test_a_keeper_syncs_what_waits(tmp_path: Path) -> None:
     spool.close()
 
 
+def test_a_keeper_that_is_rung_for_more_syncs_no_sooner(tmp_path: Path, wait_until: WaitUntil) -> None:
+    spool = open_spool(tmp_path)
+    put(spool, 1)
+    synced = threading.Event()
+    spool.sync = lambda: (synced.set(), True)[1]  # type: ignore[method-assign]  # to see the call
+    keeper = SpoolKeeper(spool, 60.0, lambda: None)
+    keeper.start()
+    for _ in range(3):  # what it does after a ring it has done by the time it hears the next one
+        keeper._bell.ring()
+        wait_until(keeper._bell._silent.locked)
+    assert not synced.is_set()
+    keeper.stop(5)
+    spool.close()
+
+
 def test_a_handler_sends_what_an_earlier_one_could_not(tmp_path: Path) -> None:
     def handle(sender: ScriptedSender, *texts: str) -> CeleryHandler:
         handler = CeleryHandler(sender=lambda: sender, spool_dir=tmp_path, flush_timeout_s=2.0)
