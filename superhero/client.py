@@ -1,8 +1,8 @@
 """A bot: plays as the published clients do, whatever happens to the server meanwhile.
 
 On its turn it asks for every opponent's hero and attacks a random one with health above 0. Its choices follow
-from its dice alone. Unlike the published clients it keeps a connection per endpoint and asks for all heroes
-at once, unless told to behave exactly as they do.
+from its dice alone. Unlike the published clients it keeps a connection per endpoint, asks for all heroes at
+once, and for none again that it saw at 0, as nothing heals; unless told to behave exactly as they do.
 
 Guarantees. What fails to get through is tried again, on the next URL, with growing pauses, for `patience_s`
 without progress; then ServiceError. A bot cut off from a running game goes back into its lobby, which tells
@@ -88,8 +88,7 @@ class Bot:
         self._gate = gate or nullcontext()
         self._token = ""
         self._lines: dict[str, ClientConnection] = {}
-        self._opponents: list[str] = []
-        self._hero_requests: list[bytes] = []
+        self._opponents: dict[str, bytes] = {}  # their tokens, and what asks for their heroes
         self._attacks = 0
 
     async def login(self, patience_s: float | None = None) -> None:
@@ -103,7 +102,7 @@ class Bot:
 
     async def play(self, participants: int) -> Outcome:
         """Play one game of so many. Raise ServiceError when that cannot be done or patience is at its end."""
-        self._opponents, self._attacks = [], 0
+        self._opponents, self._attacks = {}, 0
         game = await self._find(participants)
         trouble = self._trouble()
         while True:
@@ -168,14 +167,19 @@ class Bot:
     def _meet(self, game: str, start: dict[str, Any]) -> None:
         """Take everybody but oneself for an opponent."""
         participants = start.get("PAYLOAD", {}).get("PARTICIPANTS", [])
-        self._opponents = [token for token in participants if token != self._token]
-        asked = [{"GAME_TOKEN": game, "USER_TOKEN": opponent} for opponent in self._opponents]
-        self._hero_requests = [self._request(payload) for payload in asked]
+        self._opponents = {
+            token: self._request({"GAME_TOKEN": game, "USER_TOKEN": token})
+            for token in participants
+            if token != self._token
+        }
 
     async def _move(self, game: str) -> None:
-        answers = await self._exchange(HERO, self._hero_requests)
-        healths = [health_of(answer) for answer in answers]
-        standing = [token for token, health in zip(self._opponents, healths, strict=True) if health > 0]
+        answers = await self._exchange(HERO, list(self._opponents.values()))
+        standing = [
+            token for token, answer in zip(self._opponents, answers, strict=True) if health_of(answer) > 0
+        ]
+        if not self._as_published:
+            self._opponents = {token: self._opponents[token] for token in standing}
         enemy = standing[int(self._random() * len(standing))] if standing else None
         attack = {
             "GAME_TOKEN": game,

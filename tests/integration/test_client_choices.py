@@ -90,11 +90,17 @@ async def play(script: Script, seed: int = 1, *, games: int = 1, as_published: b
     return outcomes
 
 
-async def test_a_bot_asks_for_every_opponent_and_attacks_only_who_stands() -> None:
+async def test_a_bot_asks_once_for_whoever_has_fallen_and_attacks_only_who_stands() -> None:
     script = Script({**dict.fromkeys(OTHERS, 0), OTHERS[1]: 5, OTHERS[3]: 1}, turns=20)
     assert await play(script) == [Outcome(GAME, "completed", 20)]
-    assert script.asked == OTHERS * 20
+    assert script.asked == OTHERS + [OTHERS[1], OTHERS[3]] * 19
     assert set(script.attacked) == {OTHERS[1], OTHERS[3]}
+
+
+async def test_a_published_client_asks_for_every_opponent_on_each_turn() -> None:
+    script = Script({**dict.fromkeys(OTHERS, 0), OTHERS[1]: 5}, turns=3)
+    await play(script, as_published=True)
+    assert script.asked == OTHERS * 3
 
 
 async def test_the_same_dice_make_the_same_choices() -> None:
