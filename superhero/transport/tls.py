@@ -10,6 +10,7 @@ their options count for all, and the certificates of all must be good for the fi
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # see `_without_options`: else it is imported with the first connection
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -62,11 +63,15 @@ def _options(urls: str) -> dict[str, str]:
 
 
 def _without_options(urls: str) -> str:
-    # kombu would hand them on to py-amqp by names that it does not know.
+    # kombu would hand them on to py-amqp by names that it does not know. And by the scheme amqp it would look
+    # for a librabbitmq each time: a child forked meanwhile, which inherits the lock of that import as held,
+    # would wait for ever to connect.
     return ";".join(_bare(url) for url in urls.split(";"))
 
 
 def _bare(url: str) -> str:
     address, _, query = url.partition("?")
+    if address.startswith("amqp://"):
+        address = f"py{address}"
     kept = "&".join(part for part in query.split("&") if not part.startswith("ssl_"))
     return f"{address}?{kept}" if kept else address

@@ -172,19 +172,42 @@ def test_forking_amid_the_stream_never_hangs_and_loses_nothing(
     writer = threading.Thread(target=stream)
     writer.start()
     context = multiprocessing.get_context("fork")
-    for _ in range(5):
-        children = [context.Process(target=log, args=(10,)) for _ in range(3)]
-        for child in children:
-            child.start()
-        for child in children:
-            child.join(20)
-        assert [child.exitcode for child in children] == [0, 0, 0]
-    over.set()
-    writer.join()
+    try:
+        for _ in range(5):
+            children = [context.Process(target=log, args=(10,)) for _ in range(3)]
+            for child in children:
+                child.start()
+            for child in children:
+                child.join(20)
+                child.kill()
+            assert [child.exitcode for child in children] == [0, 0, 0]
+    finally:
+        over.set()
+        writer.join()
     assert handler.flush(10)
     arrived = ids(any_broker_url, CHANNEL)
     assert len(arrived) == len(set(arrived)) == logged + 150
     assert gapless(arrived)
+
+
+def test_what_logs_imports_nothing_for_a_child_to_wait_for_that_is_forked_meanwhile(
+    any_broker_url: str, tmp_path: Path
+) -> None:
+    program = (
+        "import logging, sys\n"
+        "from superhero.transport import CeleryHandler\n"
+        "handler = CeleryHandler(broker_url=sys.argv[1], spool_dir=sys.argv[2])\n"
+        "class Spy:\n"
+        "    def find_spec(self, name, path=None, target=None): print(name)\n"
+        "sys.meta_path.insert(0, Spy())\n"
+        f"log = logging.getLogger({CHANNEL!r})\n"
+        "log.addHandler(handler)\n"
+        "log.error('record', exc_info=ValueError('text'))\n"
+        "print(handler.flush(20))\n"
+        "sys.meta_path.pop(0)\n"
+    )
+    argv = [sys.executable, "-c", program, any_broker_url, str(tmp_path / "spool")]
+    assert subprocess.run(argv, check=True, capture_output=True, text=True).stdout == "True\n"
 
 
 def test_the_end_of_the_interpreter_delivers_what_waits(any_broker_url: str) -> None:
