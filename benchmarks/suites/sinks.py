@@ -15,6 +15,7 @@ from benchmarks.suites.to_disk import program
 from superhero.errors import ServiceError
 from superhero.ops.processes import superhero_argv
 from superhero.ops.usage import cpu_of_all_s
+from superhero.transport.flight import Limits
 
 GAMES = 30_000
 """About a million rows in all datasets."""
@@ -147,8 +148,9 @@ def _timed(stage: Stage, url: str, *command: str) -> Mapping[str, float]:
 
 def _figures(rows: int, found: list[Filled], left_out: list[str]) -> Figures:
     notes = [
-        "One writer, the worker's own code, tasks of 1,000 records, of which 2 % come twice; every write is "
-        "safe when it returns. Verify: `superhero verify --expect`; the memory is all of its process.",
+        f"One writer, the worker's own code, tasks of {Limits.batch_records:,} records, of which 2 % come twice; "
+        "every write is safe when it returns. Verify: `superhero verify --expect`; the memory is all of its "
+        "process.",
         "Each sink holds what the answer key says: the rows, and a checksum of every dataset.",
     ]
     if left_out:

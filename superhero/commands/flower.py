@@ -19,7 +19,7 @@ from superhero.ops.processes import become, project_root
 _PASSWORD_FILE = Path("var/flower-password")
 _SAVE_EVERY_MS = 60_000
 _TASKS_KEPT = 10_000
-"""Of up to 1,000 records each. Saving them takes a fraction of a second, in which Flower answers nobody."""
+"""Of up to 2,000 records each. Saving them takes a fraction of a second, in which Flower answers nobody."""
 _COLUMNS = "name,args,state,received,runtime,worker"
 """All tasks have one name; what tells them apart are channel, number of records and first id: their args."""
 

@@ -24,8 +24,8 @@ class Limits:
     of records. A record that comes alone still goes at once.
     """
 
-    batch_records: int = 1000
-    batch_bytes: int = 512 * 1024
+    batch_records: int = 2000
+    batch_bytes: int = 1024 * 1024
     window: int = 32
     confirm_timeout_s: float = 30.0
     stuck_s: float = 2.0
