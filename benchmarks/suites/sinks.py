@@ -148,9 +148,9 @@ def _timed(stage: Stage, url: str, *command: str) -> Mapping[str, float]:
 
 def _figures(rows: int, found: list[Filled], left_out: list[str]) -> Figures:
     notes = [
-        f"One writer, the worker's own code, tasks of {Limits.batch_records:,} records, of which 2 % come twice; "
-        "every write is safe when it returns. Verify: `superhero verify --expect`; the memory is all of its "
-        "process.",
+        "One writer, the worker's own code, every write safe when it returns; tasks of "
+        f"{Limits.batch_records:,} records, of which 2 % come twice. Verify: `superhero verify --expect`; "
+        "the memory is all of its process.",
         "Each sink holds what the answer key says: the rows, and a checksum of every dataset.",
     ]
     if left_out:
