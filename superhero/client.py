@@ -2,7 +2,8 @@
 
 On its turn it asks for every opponent's hero and attacks a random one with health above 0. Its choices follow
 from its dice alone. Unlike the published clients it keeps a connection per endpoint, asks for all heroes at
-once, and for none again that it saw at 0, as nothing heals; unless told to behave exactly as they do.
+once, and for none again that it saw at 0, as nothing heals (where a Redis that failed over has forgotten a
+blow, it asks anew once it sees nobody else); unless told to behave exactly as they do.
 
 Guarantees. What fails to get through is tried again, on the next URL, with growing pauses, for `patience_s`
 without progress; then ServiceError. A bot cut off from a running game goes back into its lobby, which tells

@@ -21,6 +21,7 @@ import amqp
 import orjson
 
 from benchmarks.workload import Row, RowHandler, log_order, logger
+from superhero.transport.flight import Limits
 
 _WINDOW = 32
 _PREFETCH = 16
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("role", choices=("produce", "consume"))
     parser.add_argument("--broker-url", required=True)
     parser.add_argument("--queue", required=True)
-    parser.add_argument("--batch", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=Limits.batch_records)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()

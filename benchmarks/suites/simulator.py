@@ -33,7 +33,7 @@ def run(stage: Stage) -> Figures:
 
 
 def _repetitions(stage: Stage, players: int) -> int:
-    return stage.amount(5, 1) if players <= 10 else 1  # ten players are done within a second
+    return stage.amount(15, 1) if players <= 10 else 1  # ten players are done within a second
 
 
 def _server(stage: Stage) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from benchmarks.figures import Figures, Plot, Spread, Table, Target
 from benchmarks.stage import READY_S, Lines, Stage, said_by
 from benchmarks.suites.to_disk import CHANNEL, program
-from superhero.ops.usage import cpu_s, family
 from superhero.ops.verify import verify
 
 REPETITIONS = 3
@@ -30,18 +30,17 @@ def run(stage: Stage) -> Figures:
 
 
 def _drain(stage: Stage, workers: int, count: int, producer: str) -> tuple[float, float, bool]:
-    """Return records/s, how many cores the workers kept busy, and whether every record is there once."""
+    """Return records/s, how many cores workers and broker kept busy, whether each record is there once."""
     output = stage.fresh_folder(producer)
     running = [stage.worker(output, CHANNEL, concurrency=1) for _ in range(workers)]
     shape = ("--channel", CHANNEL, "--producer", producer, "--count", str(count))
     argv = program("preload", "--broker-url", stage.services.broker_url, *shape)
     preload = stage.start("preload", argv)
     preload.wait_for_line("warm", READY_S)
-    pids = [pid for worker in running for pid in family(worker.pid)]
-    cpu_before_s = cpu_s(pids)
+    busy_before_s = _busy_s()
     there = Lines(output).wait_for(count, _TIMEOUT_S)
     began = float(said_by(preload)["began"])
-    cores = (cpu_s(pids) - cpu_before_s) / (there - began)
+    cores = (_busy_s() - busy_before_s) / (there - began)
     for worker in running:
         worker.stop()
     total = verify(output).total()
@@ -49,9 +48,16 @@ def _drain(stage: Stage, workers: int, count: int, producer: str) -> tuple[float
     return count / (there - began), cores, whole
 
 
+def _busy_s() -> float:
+    """Return how many seconds this machine's cores have worked so far, for whomever; Linux alone."""
+    user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def _figures(rates: dict[int, Spread], busy: dict[int, Spread], kept: dict[int, bool]) -> Figures:
     alone = rates[1].middle
-    gain = rates[2].middle / alone
+    per_core = {number: each.middle / busy[number].middle for number, each in rates.items()}
+    linear = per_core[2] / per_core[1]
     most = max(rates)
     cores = os.cpu_count() or 1
     return Figures(
@@ -59,7 +65,16 @@ def _figures(rates: dict[int, Spread], busy: dict[int, Spread], kept: dict[int, 
             Table(
                 "workers",
                 "Workers with one child each, records/s from queue to disk",
-                ("workers", "records/s", "least", "most", "of one", "cores busy", "all there, once"),
+                (
+                    "workers",
+                    "records/s",
+                    "least",
+                    "most",
+                    "of one",
+                    "cores busy",
+                    "per core",
+                    "all there, once",
+                ),
                 [
                     [
                         number,
@@ -68,11 +83,12 @@ def _figures(rates: dict[int, Spread], busy: dict[int, Spread], kept: dict[int, 
                         each.most,
                         f"{each.middle / alone:.2f}×",
                         busy[number].middle,
+                        per_core[number],
                         _yes(kept[number]),
                     ]
                     for number, each in rates.items()
                 ],
-                notes=[f"The broker shares the {cores} cores with the workers."],
+                notes=[f"Cores busy: of {cores}, by workers, broker and whatever else runs."],
             )
         ],
         plots=[
@@ -86,7 +102,7 @@ def _figures(rates: dict[int, Spread], busy: dict[int, Spread], kept: dict[int, 
             )
         ],
         targets=[
-            Target("two workers beside one", "near 2×", f"{gain:.2f}×", gain >= 1.6),
+            Target("two workers beside one, per core busy", "near 1×", f"{linear:.2f}×", linear >= 0.9),
             Target("more workers than cores", "no loss", "none" if kept[most] else "some", kept[most]),
         ],
     )

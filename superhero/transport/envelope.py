@@ -122,7 +122,8 @@ def numbered(producer: str) -> bytes:
 
     So that a logging call needs no other call to number its record.
     """
-    return b'%b%b:%%d",%%b' % (_BEFORE_ID.encode("ascii"), producer.encode("ascii"))
+    before = f"{_BEFORE_ID}{producer}:".encode("ascii").replace(b"%", b"%%")
+    return before + b'%d",%b'
 
 
 def by_channel(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[str, list[tuple[int, bytes, bytes]]]]:

@@ -35,6 +35,7 @@ class Intake:
     """
 
     def __init__(self, buffer: Buffer, publisher: Publisher) -> None:
+        self.emitted = 0
         self.dropped = 0
         self._buffer = buffer
         self._publisher = publisher
@@ -42,7 +43,6 @@ class Intake:
         self._process = token_hex(8)
         self._producers: dict[str, _Producer] = {}
         self._brought: dict[str, str] = {}
-        self._brought_count = 0
         self._lock = buffer.put_lock
         self._inside = False
         self._set_aside: deque[Captured] = deque()
@@ -65,6 +65,7 @@ class Intake:
                         encoded = producer.template % (number, fields[1:])
                     else:
                         encoded = self._numbered(channel, fields, record_id)
+                    self.emitted += 1
                     if not self._buffer.put(encoded):
                         self.dropped += 1
                     elif self._publisher.listening:
@@ -74,11 +75,6 @@ class Intake:
                     captured = self._set_aside.popleft()
             finally:
                 self._inside = False
-
-    @property
-    def emitted(self) -> int:
-        """How many records came, dropped ones included."""
-        return self._brought_count + sum(each.next_number for each in list(self._producers.values()))
 
     def numbers(self) -> dict[str, int]:
         """Return, by producer, the number after its latest, of ids that were brought, too."""
@@ -97,6 +93,7 @@ class Intake:
             self._inside = True
             try:
                 encoded = [self._numbered(*each) for each in captured]
+                self.emitted += len(encoded)
                 self.dropped += len(encoded) - self._buffer.put_many(encoded)
                 if self._publisher.listening:
                     self._publisher.ring()
@@ -113,7 +110,6 @@ class Intake:
         """Return the whole envelope."""
         if record_id is not None:
             self._brought[channel] = record_id
-            self._brought_count += 1
             return with_id(record_id, fields)
         producer = self._producers.get(channel)
         if producer is None:

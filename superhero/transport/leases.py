@@ -135,7 +135,7 @@ class Line:
 
     def _cut(self, name: str, max_records: int, max_bytes: int) -> Lease:
         line = self._channels[name]
-        positions, ids, encoded = zip(*islice(line.waiting, max_records), strict=True)
+        positions, ids, encoded = zip(*islice(line.waiting, max(max_records, 1)), strict=True)
         sizes = list(accumulate(map(len, encoded)))
         count = max(bisect_right(sizes, max_bytes), 1)
         for _ in range(count):

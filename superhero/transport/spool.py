@@ -24,13 +24,14 @@ from pathlib import Path
 
 from superhero.errors import SpoolError
 from superhero.transport.buffer import Mark, MemoryBuffer
+from superhero.transport.flight import Limits
 from superhero.transport.leases import NONE, Lease, Line
 from superhero.transport.shelf import Shelf
 
 SEGMENT_BYTES = 8 * 1024 * 1024
-_AHEAD_RECORDS, _AHEAD_BYTES = 4000, 2 * 1024 * 1024
-"""How much is read ahead for channels that do not rest."""
-_MOST_AHEAD_BYTES = 32 * 1024 * 1024
+_AHEAD_RECORDS, _AHEAD_BYTES = 4 * Limits.batch_records, 4 * Limits.batch_bytes
+"""How much is read ahead for channels that do not rest: full tasks of a few of them."""
+_MOST_AHEAD_BYTES = 2 * Limits.window * Limits.batch_bytes
 """What may stand in memory at all, in flight or of resting channels; beyond it these hold up the others."""
 _PAUSE_S = 1.0
 """How long memory takes what the disk refused before the disk is tried again."""
@@ -80,8 +81,11 @@ class Spool:
                 return True
             if time.monotonic() < self._disk_again_at:
                 return self._memory.put(encoded)
-            head = self._shelf.make_room(len(encoded))
-            return head is not None and head.append(encoded)
+            # More than once where dead processes' segments are adopted meanwhile, which leaves less room.
+            while (head := self._shelf.make_room(len(encoded))) is not None:
+                if head.append(encoded):
+                    return True
+            return False
         except OSError as error:
             self._shelf.note("written", error)
             if head is not None:

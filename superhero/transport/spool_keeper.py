@@ -58,8 +58,9 @@ class SpoolKeeper:
                 if self._spool.adopt() or self._spool.read_failed:
                     self._on_adopted()
                 self._looked.set()
-            mark = self._spool.mark()
+            # Listening first: what is put between the two is in the mark, or rings.
             self._listening = True
+            mark = self._spool.mark()
             waits = not self._spool.settled(mark)
             rest_s = self._look_at - time.monotonic()
             if waits:
