@@ -13,7 +13,7 @@ from superhero.ops.processes import Process
 from superhero.ops.usage import cpu_s, family
 from superhero.ops.verify import verify
 
-REPETITIONS = 3
+REPETITIONS = 5
 _TIMEOUT_S = 600.0
 CHANNEL = "bench.orders"
 
