@@ -9,10 +9,12 @@ from pathlib import Path
 
 import click
 import pytest
+from amqp.exceptions import InternalError
 from click.testing import CliRunner
 from reports import CAME, CLEAN, FOUND, OURS, Asked
 
-from superhero.brokers.arms import ARMS
+from superhero.brokers.arms import ARMS, Place
+from superhero.brokers.arms.rabbitmq import RabbitQuorum
 from superhero.brokers.arrivals import Arrivals
 from superhero.brokers.records import number_and_time, records
 from superhero.commands import brokers as brokers_command
@@ -91,3 +93,17 @@ def test_a_broker_that_nobody_knows_is_told_with_those_there_are() -> None:
 @pytest.mark.parametrize("name", ARMS)
 def test_every_arm_says_how_it_is_set_up(name: str) -> None:
     assert ARMS[name].name == name and ARMS[name].settings.endswith((".", ")"))
+
+
+def test_a_worker_that_rabbitmq_turns_away_as_the_queue_is_made_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outcomes = iter([InternalError(), InternalError(), SystemExit()])
+
+    def consume_all(arm: RabbitQuorum, write: object, ready: object) -> None:
+        raise next(outcomes)
+
+    monkeypatch.setattr(RabbitQuorum, "_consume_all", consume_all)
+    with pytest.raises(SystemExit):
+        RabbitQuorum(Place("rabbitmq-quorum", "", "", "q", "", 1)).consume(0, lambda row: None, lambda: None)
+    assert list(outcomes) == []

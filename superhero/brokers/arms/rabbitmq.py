@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
+from amqp.exceptions import InternalError
 from kombu import Connection, Consumer, Message, Queue
 
 from superhero.brokers.arms.arm import Arm, Publish, Write, encoded
@@ -43,6 +44,12 @@ class RabbitClassic(Arm):
 
     def consume(self, slot: int, write: Write, ready: Callable[[], None]) -> None:
         """Write, then acknowledge."""
+        while True:
+            # RabbitMQ 3.10, where several come to a new quorum queue at one time.
+            with suppress(InternalError):
+                self._consume_all(write, ready)
+
+    def _consume_all(self, write: Write, ready: Callable[[], None]) -> None:
         with Connection(self.place.url) as connection, connection.channel() as channel:
             channel.basic_qos(0, _PREFETCH, False)
 
