@@ -88,7 +88,7 @@ def _facts(path: Path) -> Facts:
 def _document(trials: Facts, brokers: Facts, note: str) -> Iterator[str]:
     yield "# Trials\n"
     yield "Written by `make trials`, which measures every figure in it: the published trials, brokers side by"
-    yield "side, and faults of `superhero chaos`, each once. " + (f"{note}\n" if note else "\n")
+    yield f"side, and faults of `superhero chaos`, each once. {note}".rstrip() + "\n"
     yield from _of_trials(trials)
     yield from _of_brokers(brokers)
 
