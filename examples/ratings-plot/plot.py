@@ -50,10 +50,10 @@ def main() -> None:
             "REDIS_URL": server.url(1),
             "SINKS": f"parquet:{folder / 'lake'}",
         }
-        with worker(environ, folder / "worker.log"):
+        with worker(environ, folder / "worker.log") as writer:
             options = ("--games", str(GAMES), "--players", "20", "--seed", "7", "--shape", "daily")
             print(superhero(environ, "simulate", *options, "--answer-key", str(key)).strip())
-            wait_until_ingested(environ, key)
+            wait_until_ingested(environ, key, writer, folder / "worker.log")
         rows = [json.loads(line) for line in superhero(environ, "query", RATINGS, "--json").splitlines()]
     plot = folder / "ratings.svg"
     plot.write_text(drawn(rows), encoding="utf-8")
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 @contextmanager
-def worker(environ: Mapping[str, str], log: Path) -> Iterator[None]:
+def worker(environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Have a worker for as long as the block takes."""
     argv = [
         sys.executable,
@@ -80,18 +80,22 @@ def worker(environ: Mapping[str, str], log: Path) -> Iterator[None]:
         subprocess.Popen(argv, env=environ, stdout=output, stderr=output) as process,
     ):
         try:
-            yield
+            yield process
         finally:
             process.terminate()
 
 
-def wait_until_ingested(environ: Mapping[str, str], key: Path) -> None:
+def wait_until_ingested(
+    environ: Mapping[str, str], key: Path, worker: subprocess.Popen[bytes], log: Path
+) -> None:
     """Wait until the sink holds all that the answer key says; that is what `verify` is for."""
     deadline = time.monotonic() + PATIENCE_S
     verify = [sys.executable, "-m", "superhero", "verify", "--expect", str(key)]
     while subprocess.run(verify, env=environ, capture_output=True, check=False).returncode != 0:
+        if worker.poll() is not None:
+            sys.exit(f"the worker ended: {log.read_text(encoding='utf-8').strip()[-500:]}")
         if time.monotonic() > deadline:
-            sys.exit(f"the worker did not write it all within {PATIENCE_S:.0f} s; see worker.log")
+            sys.exit(f"the worker did not write it all within {PATIENCE_S:.0f} s; see {log}")
         time.sleep(1)
 
 

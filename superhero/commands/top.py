@@ -31,7 +31,7 @@ Show = Callable[[Look | None, str], None]
 
 @click.command(
     epilog="\b\nExamples:\n  superhero top\n  ssh host superhero top --once\n"
-    "  superhero top --json | jq .records.lost\n  superhero top --once --json && echo all is well"
+    "  superhero top --json | jq .records.lost\n  superhero top --once --json && echo nothing is lost"
 )
 @click.option(
     "--every",
