@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Iterable
+from typing import ClassVar
 
 from superhero.errors import ServiceError, SuperheroError
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
+_TELL_EVERY_S = 5.0
+"""How often it is told that somebody waits; of thousands of bots one speaks for all."""
 
 logger = logging.getLogger(__name__)
 
 
 class Trouble:
     """Attempts that failed since something last worked, and the pauses after them."""
+
+    tell_at: ClassVar[float] = 0.0
 
     def __init__(self, name: str, urls: Iterable[str], patience_s: float) -> None:
         self._name = name
@@ -37,7 +43,9 @@ class Trouble:
                 f"{self._name} got no further at {', '.join(sorted(self._urls))} for {waited_s:.0f} s; "
                 f"last: {told}"
             ) from error
-        logger.debug("%s tries again in %.2f s: %s", self._name, self._pause_s, told)
+        if time.monotonic() >= Trouble.tell_at:
+            Trouble.tell_at = time.monotonic() + _TELL_EVERY_S
+            logger.warning("%s waits for %s: %s", self._name, ", ".join(sorted(self._urls)), told)
         # Not from the bot's dice: its choices must not depend on what failed.
         await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))
         self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +75,21 @@ def command() -> None:
 def list_letters(channel: str | None, reason: str | None, older_than: float | None, as_json: bool) -> None:
     """List the letters, oldest first."""
     selection = Selection(channel=channel, reason=reason, older_than_s=older_than)
-    rows: list[tuple[str, ...]] = []
+    found: list[tuple[str, Any]] = []
     there: Counter[str] = Counter()
     # One look at everything: on RabbitMQ a second one may come before the first put all back.
     for dead in look(from_env().broker_url, Selection()):
         there[dead.letter.reason] += 1
-        if not selection.takes(dead):
-            continue
-        if as_json:
-            click.echo(json.dumps(_summary(dead)))
-        else:
-            rows.append(_row(dead, selection.now))
-    if rows:
-        _print_list(rows, Console())
-    elif not as_json:
+        if selection.takes(dead):
+            found.append((dead.letter.time, _summary(dead) if as_json else _row(dead, selection.now)))
+    # What an earlier look put back RabbitMQ may hand out in another order.
+    shown = [each for _, each in sorted(found, key=itemgetter(0))]
+    if as_json:
+        for summary in shown:
+            click.echo(json.dumps(summary))
+    elif shown:
+        _print_list(shown, Console())
+    else:
         click.echo(_nothing(selection, there))
 
 
@@ -149,17 +151,20 @@ def replay_letters(
 @_selecting
 @click.option("--all", "everything", is_flag=True, help="Everything; needed where nothing else is said.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.confirmation_option(prompt="What is purged is gone for ever. Purge?")
+@click.option("--yes", is_flag=True, help="Do not ask whether that is meant.")
 def purge_letters(
     letter_id: str | None,
     channel: str | None,
     reason: str | None,
     older_than: float | None,
     everything: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Throw letters away."""
     url, selection = from_env().broker_url, _chosen(letter_id, channel, reason, older_than, everything)
+    if not yes:
+        click.confirm("What is purged is gone for ever. Purge?", abort=True)
     with progress("purging", total=count(url), unit="letters") as shown:
         purged = purge(url, selection, shown.add)
     click.echo(json.dumps({"purged": purged}) if as_json else f"{purged} purged")

@@ -17,6 +17,7 @@ from superhero import keys
 from superhero.client import Bot
 from superhero.crowd import Crowd
 from superhero.errors import ServiceError
+from superhero.patience import Trouble
 from superhero.roster import shipped, store
 from superhero.server.app import GameServer, ServerConfig
 
@@ -227,12 +228,17 @@ async def test_what_the_server_refuses_for_good_is_told_at_once(redis_url: str) 
         await bot.close()
 
 
-async def test_a_bot_without_a_server_gives_up_when_its_patience_ends() -> None:
+async def test_a_bot_without_a_server_says_so_once_and_gives_up_when_its_patience_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Trouble, "tell_at", 0.0)
     (bot,) = bots(1, [url(1)], patience_s=0.2)
     with pytest.raises(ServiceError, match=r"bot-0 got no further at ws://127\.0\.0\.1:1 for .* Connect"):
         await bot.login()
     with pytest.raises(ServiceError):
         await bot.login(patience_s=0.0)
+    (said,) = [record.message for record in caplog.records if record.name == "superhero.patience"]
+    assert said.startswith("bot-0 waits for ws://127.0.0.1:1: Connect")
 
 
 async def attacks_made(redis_url: str) -> int:

@@ -193,6 +193,15 @@ def test_what_names_no_channel_is_kept(bench: Bench) -> None:
     assert len(listed(bench)) == 1
 
 
+def test_who_does_not_say_what_to_purge_is_told_so_before_being_asked(bench: Bench) -> None:
+    some(bench)
+    told = superhero(bench, "purge")
+    assert told.exit_code != 0 and "say which" in told.output and "gone for ever" not in told.output
+    asked = superhero(bench, "purge", "--all")
+    assert asked.exit_code != 0 and "gone for ever" in asked.output
+    assert len(listed(bench)) == 3
+
+
 def test_exactly_what_was_meant_is_purged(bench: Bench) -> None:
     some(bench)
     letter_id = listed(bench, "--reason", "undecodable")[0]["id"]
