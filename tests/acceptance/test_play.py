@@ -49,8 +49,9 @@ def arena(processes: Processes, redis_url: str, tmp_path: Path) -> Arena:
 
 
 def report(bots: Process) -> dict[str, Any]:
-    """Return what bots print, which must be one line of JSON."""
-    (line,) = bots.log_path.read_text(encoding="utf-8").splitlines()
+    """Return what bots print, which must be one line of JSON, but for their word that they wait."""
+    lines = bots.log_path.read_text(encoding="utf-8").splitlines()
+    (line,) = [each for each in lines if " waits for ws://" not in each]
     found: dict[str, Any] = json.loads(line)
     return found
 
