@@ -26,6 +26,7 @@ from superhero.config import without_password
 from superhero.errors import ServiceError
 from superhero.ops.depths import dead_letters
 from superhero.ops.reach import is_redis
+from superhero.ops.waiting import wait_until
 from superhero.transport.confirmed import ConfirmedSender, RawMessage
 from superhero.transport.dead_letters import Letter, absolve
 from superhero.transport.envelope import INGEST_TASK, channel_name
@@ -40,6 +41,8 @@ from superhero.transport.topology import (
 )
 
 _TIMEOUT_S = 10.0
+_BACK_S, _LOOK_EVERY_S = 1.0, 0.01
+"""How long to wait for letters to be back in their queue at most, and how often to look."""
 _PAGE = 100
 
 
@@ -187,17 +190,29 @@ def _on_rabbitmq(broker_url: str) -> Iterator[Iterator[_Held]]:
     # Whatever is not acknowledged when the channel closes goes back to its place.
     with connection, connection.channel() as channel:
         DEAD_QUEUE(channel).declare()
-        count = int(channel.queue_declare(queue=DEAD_NAME, passive=True).message_count)
-        yield _taken(channel, count)
+        count = _ready(channel)
+        removed: list[int] = []
+        yield _taken(channel, count, removed)
+        # Whoever looks next shall not come before the letters are back.
+        channel.basic_recover(requeue=True)
+        wait_until(lambda: _ready(channel) >= count - len(removed), _BACK_S, _LOOK_EVERY_S)
 
 
-def _taken(channel: Any, count: int) -> Iterator[_Held]:
+def _ready(channel: Any) -> int:
+    return int(channel.queue_declare(queue=DEAD_NAME, passive=True).message_count)
+
+
+def _taken(channel: Any, count: int, removed: list[int]) -> Iterator[_Held]:
+    def remove(tag: int) -> None:
+        channel.basic_ack(tag)
+        removed.append(tag)
+
     for _ in range(count):
         message = channel.basic_get(DEAD_NAME)
         if message is None:
             return
         dead = _dead_letter(RawMessage.of_amqp(message), message.delivery_info["routing_key"])
-        yield _Held(dead, partial(channel.basic_ack, message.delivery_tag))
+        yield _Held(dead, partial(remove, message.delivery_tag))
 
 
 @contextmanager
