@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from benchmarks.figures import Figures, Plot, Spread, Table, Target
 from benchmarks.stage import READY_S, Lines, Stage, said_by
 from benchmarks.suites.to_disk import CHANNEL, program
+from superhero.ops.usage import cpu_of_machine_s
 from superhero.ops.verify import verify
 
 REPETITIONS = 3
@@ -37,21 +37,15 @@ def _drain(stage: Stage, workers: int, count: int, producer: str) -> tuple[float
     argv = program("preload", "--broker-url", stage.services.broker_url, *shape)
     preload = stage.start("preload", argv)
     preload.wait_for_line("warm", READY_S)
-    busy_before_s = _busy_s()
+    busy_before_s = cpu_of_machine_s()
     there = Lines(output).wait_for(count, _TIMEOUT_S)
     began = float(said_by(preload)["began"])
-    cores = (_busy_s() - busy_before_s) / (there - began)
+    cores = (cpu_of_machine_s() - busy_before_s) / (there - began)
     for worker in running:
         worker.stop()
     total = verify(output).total()
     whole = total.written == count and not (total.lost or total.duplicated or total.unexpected)
     return count / (there - began), cores, whole
-
-
-def _busy_s() -> float:
-    """Return how many seconds this machine's cores have worked so far, for whomever; Linux alone."""
-    user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def _figures(rates: dict[int, Spread], busy: dict[int, Spread], kept: dict[int, bool]) -> Figures:

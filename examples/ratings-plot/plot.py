@@ -42,7 +42,7 @@ def main() -> None:
     """Play, ingest, verify, ask, draw."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "var/ratings-plot").absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    key = folder / "expected.json"
+    key, log = folder / "expected.json", folder / "worker.log"
     with EmbeddedRedis(folder / "broker") as server:
         environ = {
             **os.environ,
@@ -50,10 +50,10 @@ def main() -> None:
             "REDIS_URL": server.url(1),
             "SINKS": f"parquet:{folder / 'lake'}",
         }
-        with worker(environ, folder / "worker.log") as writer:
+        with worker(environ, log) as writer:
             options = ("--games", str(GAMES), "--players", "20", "--seed", "7", "--shape", "daily")
             print(superhero(environ, "simulate", *options, "--answer-key", str(key)).strip())
-            wait_until_ingested(environ, key, writer, folder / "worker.log")
+            wait_until_ingested(environ, key, writer, log)
         rows = [json.loads(line) for line in superhero(environ, "query", RATINGS, "--json").splitlines()]
     plot = folder / "ratings.svg"
     plot.write_text(drawn(rows), encoding="utf-8")
@@ -86,13 +86,13 @@ def worker(environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[b
 
 
 def wait_until_ingested(
-    environ: Mapping[str, str], key: Path, worker: subprocess.Popen[bytes], log: Path
+    environ: Mapping[str, str], key: Path, writer: subprocess.Popen[bytes], log: Path
 ) -> None:
     """Wait until the sink holds all that the answer key says; that is what `verify` is for."""
     deadline = time.monotonic() + PATIENCE_S
     verify = [sys.executable, "-m", "superhero", "verify", "--expect", str(key)]
     while subprocess.run(verify, env=environ, capture_output=True, check=False).returncode != 0:
-        if worker.poll() is not None:
+        if writer.poll() is not None:
             sys.exit(f"the worker ended: {log.read_text(encoding='utf-8').strip()[-500:]}")
         if time.monotonic() > deadline:
             sys.exit(f"the worker did not write it all within {PATIENCE_S:.0f} s; see {log}")

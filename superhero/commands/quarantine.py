@@ -77,7 +77,7 @@ def list_letters(channel: str | None, reason: str | None, older_than: float | No
     selection = Selection(channel=channel, reason=reason, older_than_s=older_than)
     found: list[tuple[str, Any]] = []
     there: Counter[str] = Counter()
-    # One look at everything: on RabbitMQ a second one may come before the first put all back.
+    # One look at everything: it takes every letter out of the queue, chosen or not.
     for dead in look(from_env().broker_url, Selection()):
         there[dead.letter.reason] += 1
         if selection.takes(dead):

@@ -1,7 +1,7 @@
 """Look into the quarantine, send what is in it back to where it came from, or throw it away.
 
-On RabbitMQ a look takes every letter out without acknowledging it and then puts all of them back, in their
-order: two who look at the same time each see a part. On a Redis broker a look only reads. Either way a
+On RabbitMQ a look takes every letter out without acknowledging it and ends when all are back, mostly in
+their order: two who look at the same time each see a part. On a Redis broker a look only reads. Either way a
 letter is removed by itself, after what took its place is confirmed, so that a crash can leave it twice and
 never nowhere.
 """
@@ -24,7 +24,7 @@ from kombu.transport.redis import Channel as RedisChannel
 
 from superhero.config import without_password
 from superhero.errors import ServiceError
-from superhero.ops.depths import dead_letters
+from superhero.ops.depths import dead_letters, depth
 from superhero.ops.reach import is_redis
 from superhero.ops.waiting import wait_until
 from superhero.transport.confirmed import ConfirmedSender, RawMessage
@@ -123,7 +123,10 @@ def count(broker_url: str) -> int:
 
 
 def look(broker_url: str, selection: Selection) -> Iterator[DeadLetter]:
-    """Yield the letters meant, oldest first. Raise ServiceError when the broker does not answer."""
+    """Yield the letters meant, as the broker hands them out: mostly oldest first.
+
+    Raise ServiceError when the broker does not answer.
+    """
     with _opened(broker_url) as held:
         for each in held:
             if selection.takes(each.dead):
@@ -190,16 +193,12 @@ def _on_rabbitmq(broker_url: str) -> Iterator[Iterator[_Held]]:
     # Whatever is not acknowledged when the channel closes goes back to its place.
     with connection, connection.channel() as channel:
         DEAD_QUEUE(channel).declare()
-        count = _ready(channel)
+        count = depth(connection, DEAD_NAME)
         removed: list[int] = []
         yield _taken(channel, count, removed)
         # Whoever looks next shall not come before the letters are back.
         channel.basic_recover(requeue=True)
-        wait_until(lambda: _ready(channel) >= count - len(removed), _BACK_S, _LOOK_EVERY_S)
-
-
-def _ready(channel: Any) -> int:
-    return int(channel.queue_declare(queue=DEAD_NAME, passive=True).message_count)
+        wait_until(lambda: depth(connection, DEAD_NAME) >= count - len(removed), _BACK_S, _LOOK_EVERY_S)
 
 
 def _taken(channel: Any, count: int, removed: list[int]) -> Iterator[_Held]:

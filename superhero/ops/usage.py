@@ -32,6 +32,12 @@ def cpu_of_all_s(pid: int) -> float:
     return sum(sum(int(each) for each in _fields(one)[11:15]) for one in family(pid)) / _TICKS
 
 
+def cpu_of_machine_s() -> float:
+    """Return how many seconds this machine's cores have worked so far, for whomever."""
+    user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + softirq) / _TICKS
+
+
 def memory_bytes(pid: int) -> int:
     """Return how much memory a process has in use; 0 when it is gone."""
     return _stat(pid)[1]

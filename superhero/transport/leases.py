@@ -138,14 +138,13 @@ class Line:
         positions, ids, encoded = zip(*islice(line.waiting, max(max_records, 1)), strict=True)
         sizes = list(accumulate(map(len, encoded)))
         count = max(bisect_right(sizes, max_bytes), 1)
+        ids, size = ids[:count], sizes[count - 1]
         for _ in range(count):
             line.waiting.popleft()
-        line.size_bytes -= sizes[count - 1]
+        line.size_bytes -= size
         if not line.waiting:
             del self._channels[name]
-        ids = ids[:count]
-        first_id = ids[0].decode("ascii")
-        return Lease(task_id(ids), name, first_id, encoded[:count], positions[:count], sizes[count - 1])
+        return Lease(task_id(ids), name, ids[0].decode("ascii"), encoded[:count], positions[:count], size)
 
 
 def _heads(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:

@@ -95,13 +95,16 @@ class Segment:
         self.count += 1
         return True
 
-    def append_all(self, encoded: Sequence[bytes]) -> None:
-        """Append records by one write. Raise OSError, and keep none, if that fails."""
+    def append_all(self, encoded: Sequence[bytes]) -> bool:
+        """Append records by one write, all of them or none; say and raise what `append` does."""
+        if self.end + sum(map(len, encoded)) > self.limit:
+            return False
         frames = b"".join([_pack_head(_MAGIC, crc32(each), len(each)) + each for each in encoded])
         if os.pwrite(self._fd, frames, self.end) != len(frames):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self.end += len(frames)
         self.count += len(encoded)
+        return True
 
     def read(self) -> tuple[list[tuple[int, bytes]], int]:
         """Return the next records, (position, encoded), and how many damaged stretches were passed over."""

@@ -96,11 +96,10 @@ class Spool:
     def put_many(self, encoded: Sequence[bytes]) -> int:
         """Keep as many of some records as there is room for, mostly by one write; return how many."""
         head = self._shelf.head
-        if head is not None and head.end + sum(map(len, encoded)) <= head.limit:
-            with suppress(
-                OSError
-            ):  # nothing of it is kept then; `put` meets the same and does what is to be done
-                head.append_all(encoded)
+        with suppress(
+            OSError
+        ):  # nothing of it is kept then; `put` meets the same and does what is to be done
+            if head is not None and head.append_all(encoded):
                 return len(encoded)
         return sum(map(self.put, encoded))
 

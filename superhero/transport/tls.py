@@ -10,7 +10,7 @@ their options count for all, and the certificates of all must be good for the fi
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401  # see `_without_options`: else it is imported with the first connection
+import encodings.idna  # noqa: F401  # see `_for_kombu`: else it is imported with the first connection
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ def secure_connection(broker_url: str, tls: Mapping[str, Any] | None = None, **o
             f"TLS has no option {unknown[0]!r}; a broker's URL may have "
             f"{', '.join(f'ssl_{name}' for name in OPTIONS)}, and `tls` the same without ssl_"
         )
-    return Connection(_without_options(broker_url), ssl=_ssl(urlsplit(broker_url).scheme, given), **options)
+    return Connection(_for_kombu(broker_url), ssl=_ssl(urlsplit(broker_url).scheme, given), **options)
 
 
 def advice(error: BaseException) -> str:
@@ -62,10 +62,10 @@ def _options(urls: str) -> dict[str, str]:
     return {name.removeprefix("ssl_"): value for name, value in pairs if name.startswith("ssl_")}
 
 
-def _without_options(urls: str) -> str:
-    # kombu would hand them on to py-amqp by names that it does not know. And by the scheme amqp it would look
-    # for a librabbitmq each time: a child forked meanwhile, which inherits the lock of that import as held,
-    # would wait for ever to connect.
+def _for_kombu(urls: str) -> str:
+    # Without our options, which kombu would hand on to py-amqp by names that it does not know. And not by the
+    # scheme amqp, or it would look for a librabbitmq each time: a child forked meanwhile, which inherits the
+    # lock of that import as held, would wait for ever to connect.
     return ";".join(_bare(url) for url in urls.split(";"))
 
 
