@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import click
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -101,7 +102,7 @@ def command(
     with _progress(None if forever else players * games, forever=forever, hidden=as_json) as show:
         crowd = Crowd(bots, random.Random(f"{seed}"), participants, keep_tokens=not forever, on_outcome=show)
         try:
-            asyncio.run(_play(crowd, None if forever else games))
+            uvloop.run(_play(crowd, None if forever else games))
         finally:
             _print(crowd.score, players, seed, as_json)
     finished = forever or crowd.score.rounds == games

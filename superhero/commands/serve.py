@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+import uvloop
 
 from superhero import roster
 from superhero.commands.announce import announce
@@ -85,7 +86,7 @@ def command(host: str | None, port: int | None, no_heroes: bool, no_pipeline: bo
         stack.enter_context(
             pulse(config.redis_url, "server", handler, server.id, lambda: server.figures()["events"])
         )
-        asyncio.run(_serve(server, config, parts["bots"]))
+        uvloop.run(_serve(server, config, parts["bots"]))
 
 
 def _limits(settings: Settings) -> Limits:

