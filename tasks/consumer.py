@@ -21,6 +21,7 @@ from kombu.message import Message
 
 from sinks import open_sink
 from sinks.errors import SinkError
+from superhero.transport.compression import ZSTD
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.topology import DEAD_QUEUE, UNROUTED_QUEUE
 from tasks import quarantine
@@ -77,7 +78,7 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take no compressed messages: our publisher sends none, and a small one can be a huge one."""
+        """Take messages compressed as ours are, and keep them so; no others, for a small one can be huge."""
         _check_sink(kwargs["app"].conf.superhero_secret_sinks)
         # Mingle waits a second, after every reconnection, for other workers' clocks and revoked tasks.
         super().__init__(*args, **{**kwargs, "without_mingle": True})
@@ -90,6 +91,7 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
         )
         for content_type in compression.encoders():
             compression.register(None, _refuse, content_type)
+        compression.register(None, _as_it_is, ZSTD)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         """Return the function that gets every message; what it raises is the message's fault, not ours."""
@@ -107,7 +109,7 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
         return guarded
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
-        """Quarantine what is not JSON, or compressed, or of another content type."""
+        """Quarantine what is not JSON, compressed otherwise than ours, or of another content type."""
         self._set_aside(message, Reason.UNDECODABLE, exc)
 
     def on_unknown_message(self, body: object, message: Message) -> None:
@@ -186,4 +188,8 @@ def _check_sink(url: str) -> None:
 
 
 def _refuse(body: object) -> bytes:
-    raise ValueError("compressed messages are not taken")
+    raise ValueError(f"messages are taken uncompressed, or compressed as {ZSTD}")
+
+
+def _as_it_is(body: bytes) -> bytes:
+    return body  # tasks/request.py and the child see to it

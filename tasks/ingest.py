@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
     Strategy="tasks.request:strategy",
 )
 def ingest(self: Task, channel: str, envelopes: Sequence[object] | bytes) -> None:
-    """Write a batch of records of one channel; bytes are those of a JSON list, see tasks/request.py."""
+    """Write a batch of records of one channel; bytes are not parsed yet, see tasks/request.py."""
     task_id, headers = self.request.id, self.request.headers or {}
     if isinstance(envelopes, bytes):
         envelopes = list_of(envelopes)

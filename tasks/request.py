@@ -3,7 +3,8 @@
 Celery parses a body in the parent, sends what it made of it to the child, together with the text, and parses
 that once more: most of what a batch costs. So of a body that looks like our publisher's the parent takes the
 two ends for granted and hands on what is in between unparsed; the child parses it, once, with a fast parser.
-If it turns out to be no JSON the task fails, and only then the parent looks into it, to say why.
+A compressed one it hands on whole and compressed: so much less for the pipe between them. If it turns out to
+be no JSON the task fails, and only then the parent looks into it, to say why.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from typing import Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from celery.worker.strategy import default
+from kombu.exceptions import DecodeError
 from kombu.message import Message
+from kombu.serialization import loads
 
+from superhero.transport.compression import decompress, is_compressed
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import channel_name, envelopes_in
 from tasks import quarantine
@@ -36,11 +40,31 @@ def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
 
 
 def _unparsed(message: Message) -> list[Any] | None:
-    """Return the body as Celery would see it but for the envelopes, which are bytes still."""
+    """Return the body as Celery would see it but for the envelopes, which are bytes still; None for others'.
+
+    Raise DecodeError for a compressed one that cannot be read.
+    """
     if message.content_type != "application/json" or message.content_encoding != "utf-8":
         return None
-    found = envelopes_in(message.body)
-    return None if found is None else [found, {}, {}]
+    if not is_compressed(message.headers):
+        found = envelopes_in(message.body)
+        return None if found is None else [found, {}, {}]
+    found = envelopes_in(_plain(message))
+    return _decoded(message) if found is None else [(found[0], message.body), {}, {}]
+
+
+def _decoded(message: Message) -> Any:
+    """Return what a body holds, compressed or not. Raise DecodeError if it cannot be read."""
+    return loads(_plain(message), message.content_type, message.content_encoding, accept=message.accept)
+
+
+def _plain(message: Message) -> Any:
+    if not is_compressed(message.headers):
+        return message.body
+    try:
+        return decompress(message.body)
+    except ValueError as error:
+        raise DecodeError(str(error)) from error
 
 
 class IngestRequest(Request):  # type: ignore[misc]  # Celery has no types
@@ -82,10 +106,8 @@ class IngestRequest(Request):  # type: ignore[misc]  # Celery has no types
 
     def _why(self) -> tuple[Reason, str]:
         """Say why the task failed; parse for that what was handed on unparsed."""
-        message = self._message
-        message._decoded_cache = None
         try:
-            check(self.id, message.decode())
+            check(self.id, _decoded(self._message))
         except InvalidTaskError as error:
             return Reason.BAD_TASK, sentence(error)
         except Exception as error:  # whatever a parser makes of bytes from outside

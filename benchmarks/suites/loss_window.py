@@ -13,6 +13,7 @@ from benchmarks.programs.log_until_killed import NOTE_BYTES
 from benchmarks.stage import READY_S, Stage
 from benchmarks.suites.to_disk import program
 from superhero.ops.waiting import wait_until
+from superhero.transport.compression import readable
 
 _RATES = (100, 1_000, 10_000)
 _RUN_S = (0.2, 0.8)
@@ -74,7 +75,7 @@ def _arrived(broker_url: str, channel: str, returned: int, patience_s: float) ->
 
         def all_here() -> bool:
             while message := amqp.basic_get(channel, no_ack=True):
-                orders.update(_orders(message.body))
+                orders.update(_orders(readable(message.body, message.headers)))
             return wanted <= orders
 
         wait_until(all_here, patience_s)

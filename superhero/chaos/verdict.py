@@ -139,7 +139,7 @@ class _Quarantine:
         belong = {call for scene in scenes for call in scene.may_be_quarantined}
         if missing <= belong and time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
             self._looked_at = time.monotonic()
-            bodies = [letter.message.body for letter in look(self._broker_url, Selection())]
+            bodies = [letter.body for letter in look(self._broker_url, Selection())]
             calls = {call for body in bodies for call in calls_in_task(body)}
             planted = (text.encode() for scene in scenes for text in scene.planted)
             self._there = missing <= calls and all(any(text in body for body in bodies) for text in planted)
@@ -170,7 +170,7 @@ class _Court:
     def __init__(self, rig: Rig, letters: Sequence[DeadLetter], lines: Mapping[str, verify.Line]) -> None:
         self._rig = rig
         self._lines = lines
-        self._dead = [letter.message.body for letter in letters]
+        self._dead = [letter.body for letter in letters]
         self._quarantined = {call for body in self._dead for call in calls_in_task(body)}
 
     def row(self, window: Window, ends: dict[str, int]) -> Row:

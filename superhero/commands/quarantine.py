@@ -95,7 +95,9 @@ def list_letters(channel: str | None, reason: str | None, older_than: float | No
 
 @command.command()
 @click.argument("letter_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the whole body in base64.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, with the whole body, uncompressed, in base64."
+)
 def show(letter_id: str, as_json: bool) -> None:
     """Show a letter whole. ID is what `list` shows, or the beginning of it."""
     for dead in look(from_env().broker_url, Selection(id=letter_id)):
@@ -105,7 +107,7 @@ def show(letter_id: str, as_json: bool) -> None:
                 "headers": dict(dead.message.headers),
                 "content_type": dead.message.content_type,
                 "content_encoding": dead.message.content_encoding,
-                "body_base64": base64.b64encode(dead.message.body).decode(),
+                "body_base64": base64.b64encode(dead.body).decode(),
             }
             click.echo(json.dumps(whole, default=str))
         else:
@@ -202,7 +204,7 @@ def _summary(dead: DeadLetter) -> dict[str, Any]:
         "reason": dead.letter.reason,
         "error": dead.letter.error,
         "time": dead.letter.time,
-        "size_bytes": len(dead.message.body),
+        "size_bytes": len(dead.body),
         "record_ids": dead.record_ids,
     }
 
@@ -254,7 +256,7 @@ def _row(dead: DeadLetter, now: datetime) -> tuple[str, ...]:
         dead.letter.channel,
         dead.letter.reason,
         "?" if age_s is None else _age(age_s),
-        str(len(dead.message.body)),
+        str(len(dead.body)),
         str(len(dead.record_ids) or ""),
         dead.letter.error[:120],
     )
@@ -282,8 +284,6 @@ def _print(dead: DeadLetter, console: Console) -> None:
     for name, value in facts.items():
         table.add_row(escape(name), escape(value[:_SHOWN_BYTES]))
     console.print(table)
-    size = len(dead.message.body)
+    size = len(dead.body)
     console.print(f"body, {size} bytes" + (f", the first {_SHOWN_BYTES}:" if size > _SHOWN_BYTES else ":"))
-    console.print(
-        dead.message.body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"), markup=False, highlight=False
-    )
+    console.print(dead.body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"), markup=False, highlight=False)

@@ -27,6 +27,7 @@ from superhero.errors import ServiceError
 from superhero.ops.depths import dead_letters, depth
 from superhero.ops.reach import is_redis
 from superhero.ops.waiting import wait_until
+from superhero.transport.compression import readable
 from superhero.transport.confirmed import ConfirmedSender, RawMessage
 from superhero.transport.dead_letters import Letter, absolve
 from superhero.transport.envelope import INGEST_TASK, channel_name
@@ -55,12 +56,17 @@ class DeadLetter:
     message: RawMessage
 
     @property
+    def body(self) -> bytes:
+        """The message's body to read, uncompressed; `message.body` is as it travels."""
+        return readable(self.message.body, self.message.headers)
+
+    @property
     def record_ids(self) -> list[str]:
         """Ids of the records in it; empty where it is no batch of records."""
         if self.message.headers.get("task") != INGEST_TASK:
             return []
         with suppress(ValueError, TypeError, KeyError, IndexError, RecursionError):
-            return [str(each["id"]) for each in json.loads(self.message.body)[0][1]]
+            return [str(each["id"]) for each in json.loads(self.body)[0][1]]
         return []
 
     def age_s(self, now: datetime) -> float | None:

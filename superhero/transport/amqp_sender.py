@@ -17,9 +17,8 @@ from amqp.exceptions import PreconditionFailed
 
 from superhero.errors import BrokerUnavailable, TopologyMismatch
 from superhero.transport import topology
-from superhero.transport.envelope import task_body, task_headers
 from superhero.transport.leases import Lease
-from superhero.transport.sender import Outcome
+from superhero.transport.sender import Outcome, body_and_headers
 from superhero.transport.tls import advice, secure_connection
 
 _HEARTBEAT_S = 10
@@ -33,7 +32,10 @@ _ERRORS = (*amqp.Connection.connection_errors, *amqp.Connection.channel_errors)
 class AmqpSender:
     """One AMQP connection and channel. Publishes persistent and mandatory messages to `superhero`."""
 
-    def __init__(self, broker_url: str, tls: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, broker_url: str, tls: Mapping[str, Any] | None = None, *, compress: bool = True
+    ) -> None:
+        self._compress = compress
         self._kombu = secure_connection(
             broker_url,
             tls,
@@ -94,7 +96,7 @@ class AmqpSender:
             self._tag += 1
             self._unconfirmed[self._tag] = lease
             self._channel.basic_publish(
-                _message(lease),
+                _message(lease, compress=self._compress),
                 exchange=topology.EXCHANGE_NAME,
                 routing_key=lease.channel,
                 mandatory=True,
@@ -189,17 +191,15 @@ def _translated(what: str) -> Iterator[None]:
         raise BrokerUnavailable(f"{what}: {advice(error)}") from error
 
 
-def _message(lease: Lease) -> amqp.Message:
+def _message(lease: Lease, *, compress: bool) -> amqp.Message:
+    body, headers = body_and_headers(lease, compress=compress)
     return amqp.Message(
-        task_body(lease.channel, lease.encoded),
+        body,
         content_type="application/json",
         content_encoding="utf-8",
         delivery_mode=2,
         correlation_id=lease.task_id,
-        application_headers={
-            **task_headers(lease.channel, lease.task_id, len(lease.encoded), lease.first_id),
-            **lease.headers,
-        },
+        application_headers=headers,
     )
 
 

@@ -51,6 +51,7 @@ class CeleryHandler(LocklessHandler):
     window            how many tasks are on their way at a time
     confirm_timeout_s seconds after which a task without a confirm is sent again, on a new connection
     flush_timeout_s   seconds that `flush` takes at most, also when the interpreter exits
+    compress          whether a task of 4 KiB and more is compressed (zstd); superhero's workers take both
     tls               {"ca_certs", "certfile", "keyfile"}: paths, for amqps:// and rediss://
     sender            for tests: called once in each process, returns what talks to the broker
 
@@ -75,13 +76,16 @@ class CeleryHandler(LocklessHandler):
         window: int = Limits.window,
         confirm_timeout_s: float = Limits.confirm_timeout_s,
         flush_timeout_s: float = 5.0,
+        compress: bool = True,
         tls: Mapping[str, Any] | None = None,
         sender: Callable[[], Sender] | None = None,
     ) -> None:
         # All that may raise comes before logging knows the handler, so that it never meets half of one.
         if sender is None:
-            open_sender(broker_url, tls)  # a URL that cannot be used is told here, where somebody looks
-        self._open_sender = sender or (lambda: open_sender(broker_url, tls))
+            open_sender(
+                broker_url, tls, compress=compress
+            )  # a URL that cannot be used is told here, where somebody looks
+        self._open_sender = sender or (lambda: open_sender(broker_url, tls, compress=compress))
         self._settings = OutletSettings(
             spool_dir=None if spool_dir is None else prepare(Path(spool_dir)),
             spool_max_bytes=spool_max_bytes,

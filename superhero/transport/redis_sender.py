@@ -10,9 +10,8 @@ from kombu import Producer
 
 from superhero.errors import BrokerUnavailable
 from superhero.transport import topology
-from superhero.transport.envelope import task_body, task_headers
 from superhero.transport.leases import Lease
-from superhero.transport.sender import Outcome
+from superhero.transport.sender import Outcome, body_and_headers
 from superhero.transport.tls import advice, secure_connection
 
 _TIMEOUT_S = 5
@@ -23,7 +22,10 @@ _parents_pools: list[Any] = []
 class RedisSender:
     """One connection to Redis. What Redis promises of a command that returned is all there is."""
 
-    def __init__(self, broker_url: str, tls: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, broker_url: str, tls: Mapping[str, Any] | None = None, *, compress: bool = True
+    ) -> None:
+        self._compress = compress
         self._kombu = secure_connection(
             broker_url,
             tls,
@@ -59,17 +61,15 @@ class RedisSender:
             if lease.channel not in self._declared:
                 topology.channel_queue(lease.channel)(self._producer.channel).declare()
                 self._declared.add(lease.channel)
+            body, headers = body_and_headers(lease, compress=self._compress)
             self._producer.publish(
-                task_body(lease.channel, lease.encoded),
+                body,
                 routing_key=lease.channel,
                 content_type="application/json",
                 content_encoding="utf-8",
                 delivery_mode=2,
                 correlation_id=lease.task_id,
-                headers={
-                    **task_headers(lease.channel, lease.task_id, len(lease.encoded), lease.first_id),
-                    **lease.headers,
-                },
+                headers=headers,
             )
         self._outcomes.append(Outcome(lease, confirmed=True))
 

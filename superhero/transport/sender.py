@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from superhero.errors import TransportError
+from superhero.transport import compression
+from superhero.transport.envelope import task_body, task_headers
 from superhero.transport.leases import Lease
 
 REDIS_SCHEMES = ("redis", "rediss")
@@ -57,10 +59,23 @@ class Sender(Protocol):
         """In a forked child: let go of the parent's connection without a word to the broker."""
 
 
-def open_sender(broker_url: str, tls: Mapping[str, Any] | None = None) -> Sender:
+def body_and_headers(lease: Lease, *, compress: bool) -> tuple[bytes, dict[str, Any]]:
+    """Return body and headers of the task that carries a lease: the same whenever it is sent."""
+    body = task_body(lease.channel, lease.encoded)
+    headers = {
+        **task_headers(lease.channel, lease.task_id, len(lease.encoded), lease.first_id),
+        **lease.headers,
+    }
+    if compress and len(body) >= compression.WORTH_BYTES:
+        return compression.compress(body), {**headers, compression.HEADER: compression.ZSTD}
+    return body, headers
+
+
+def open_sender(broker_url: str, tls: Mapping[str, Any] | None = None, *, compress: bool = True) -> Sender:
     """Return the sender for a broker's URL, or for several URLs with `;` between; connects to nothing yet.
 
-    `tls` has `ca_certs`, `certfile`, `keyfile`: paths of PEM files, for amqps:// and rediss://.
+    `tls` has `ca_certs`, `certfile`, `keyfile`: paths of PEM files, for amqps:// and rediss://. With
+    `compress`, tasks that are worth it travel compressed.
     """
     for url in broker_url.split(";"):
         # The URL is not shown: it may hold a password.
@@ -71,7 +86,7 @@ def open_sender(broker_url: str, tls: Mapping[str, Any] | None = None) -> Sender
     if urlsplit(broker_url).scheme in REDIS_SCHEMES:
         from superhero.transport.redis_sender import RedisSender
 
-        return RedisSender(broker_url, tls)
+        return RedisSender(broker_url, tls, compress=compress)
     from superhero.transport.amqp_sender import AmqpSender
 
-    return AmqpSender(broker_url, tls)
+    return AmqpSender(broker_url, tls, compress=compress)

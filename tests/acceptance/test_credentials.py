@@ -21,6 +21,7 @@ from superhero.ops.embedded import EmbeddedRedis, free_port
 from superhero.ops.processes import Process, Processes, celery_argv, project_root, superhero_argv
 from superhero.ops.rabbitmq import PrivateRabbit, find_server
 from superhero.ops.tally import count_rows
+from superhero.transport.compression import readable
 from superhero.transport.topology import EXCHANGE, UNROUTED_EXCHANGE
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.acceptance, pytest.mark.timeout(240)]
@@ -109,7 +110,7 @@ def spied(broker_url: str) -> Iterator[str]:
     """Yield what the queue got: bodies, headers and properties."""
     with Connection(broker_url) as connection, connection.channel() as channel:
         while (message := channel.basic_get(SPY, no_ack=True)) is not None:
-            yield f"{message.body!r} {message.headers!r} {message.properties!r}"
+            yield f"{readable(message.body, message.headers)!r} {message.headers!r} {message.properties!r}"
 
 
 def play(place: Place, name: str, url: str, games: int = 2) -> None:

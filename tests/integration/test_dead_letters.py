@@ -15,10 +15,12 @@ from worker_bench import CHANNEL, Bench, body_of, envelope, ids, task
 
 from superhero.ops.processes import Processes
 from superhero.ops.quarantine import DeadLetter, Selection, look
+from superhero.transport.compression import LARGEST_BYTES, ZSTD, compress
 from superhero.transport.confirmed import RawMessage
-from superhero.transport.envelope import INGEST_TASK, encode, task_headers
+from superhero.transport.envelope import INGEST_TASK, encode, task_body, task_headers
 
 GOOD = json.loads(encode(envelope(0)))
+BODY = task_body(CHANNEL, [encode(envelope(0))] * 10)
 NO_OPTIONS: dict[str, Any] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -36,6 +38,11 @@ def headers(**changes: Any) -> dict[str, Any]:
     """Return an ingest task's headers; a change to `...` leaves one out."""
     all_headers = {**task_headers(CHANNEL, "an-id", 1, "tester:0"), **changes}
     return {name: value for name, value in all_headers.items() if value is not ...}
+
+
+def compressed(body: bytes) -> RawMessage:
+    """Return a message that says that its body is compressed as ours are."""
+    return RawMessage(body, headers=headers(compression=ZSTD))
 
 
 def with_headers(**changes: Any) -> RawMessage:
@@ -59,10 +66,19 @@ MALFORMED: Mapping[str, tuple[RawMessage, str]] = {
         RawMessage(b"[]", headers=headers(compression="application/x-none")),
         "undecodable",
     ),
-    "a compressed body": (
+    "a compressed body of another kind": (
         RawMessage(zlib.compress(b"[]"), headers=headers(compression="application/x-gzip")),
         "undecodable",
     ),
+    "a compressed body that is none": (compressed(b"(nope"), "undecodable"),
+    "a compressed body without its end": (compressed(compress(BODY)[:-5]), "undecodable"),
+    "a compressed body that goes on behind its end": (compressed(compress(BODY) * 2), "undecodable"),
+    "a few bytes that become too many": (
+        compressed(compress(BODY[:-1] + b" " * LARGEST_BYTES + BODY[-1:])),
+        "undecodable",
+    ),
+    "a compressed body that is not JSON": (compressed(compress(b"{nope")), "undecodable"),
+    "a compressed body of another shape": (compressed(compress(b'{"args": 1}')), "bad-task"),
     "ten megabytes of anything": (with_body(b"x" * 10_000_000), "undecodable"),
     "no headers": (RawMessage(b'{"a": 1}'), "not-a-task"),
     "no headers and no JSON": (RawMessage(b"\x80\x04N."), "undecodable"),

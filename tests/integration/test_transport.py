@@ -102,6 +102,7 @@ def test_records_of_several_channels_go_to_a_queue_each(any_broker_url: str, att
 def test_plain_celery_takes_the_tasks(any_broker_url: str, attach: Attach) -> None:
     handler = attach(any_broker_url)
     log(10)
+    log(1, "x" * 10_000)  # large enough to be compressed
     assert handler.flush(10)
     app = Celery(broker=any_broker_url, set_as_current=False)
     app.conf.accept_content = ["json"]
@@ -116,7 +117,7 @@ def test_plain_celery_takes_the_tasks(any_broker_url: str, attach: Attach) -> No
     for message in messages(any_broker_url, CHANNEL):
         args, kwargs, _ = message.payload
         app.tasks[message.headers["task"]](*args, **kwargs)
-    assert sum(count for _, count in seen) == 10
+    assert sum(count for _, count in seen) == 11
     assert {channel for channel, _ in seen} == {CHANNEL}
 
 

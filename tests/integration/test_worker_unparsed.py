@@ -11,8 +11,9 @@ from worker_bench import CHANNEL, Bench, envelope, ids, task
 
 from superhero.ops.processes import Processes
 from superhero.ops.quarantine import Selection, look
+from superhero.transport.compression import HEADER, ZSTD, compress
 from superhero.transport.confirmed import RawMessage
-from superhero.transport.envelope import task_body, task_headers
+from superhero.transport.envelope import encode, task_body, task_headers
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -48,6 +49,21 @@ def test_what_turns_out_broken_in_the_child_goes_to_quarantine_as_it_came(
     }
     assert {name: each.message.body for name, each in letters.items()} == bodies
     assert worker.running
+
+
+def test_compressed_tasks_are_written_ours_and_those_that_celery_compressed(
+    bench: Bench, wait_until: WaitUntil
+) -> None:
+    bench.worker()
+    ours = [envelope(number) for number in range(100)]
+    theirs = [envelope(number) for number in range(100, 103)]
+    spaced = json.dumps([[CHANNEL, [json.loads(encode(each)) for each in theirs]], {}, {}]).encode()
+    bodies = {"ours": task_body(CHANNEL, [encode(each) for each in ours]), "theirs": spaced}
+    for name, body in bodies.items():
+        headers = {**task_headers(CHANNEL, name, 1, "?"), HEADER: ZSTD}
+        bench.publish(RawMessage(compress(body), headers=headers, properties={"correlation_id": name}))
+    wait_until(lambda: bench.record_ids() == ids(range(103)), 20)
+    assert list(look(bench.broker_url, Selection())) == []
 
 
 def test_text_of_any_alphabet_comes_out_as_it_was_logged(bench: Bench, wait_until: WaitUntil) -> None:

@@ -97,7 +97,18 @@ RULES = {
     "superhero.transport": Rule(
         ("superhero.transport", "superhero.errors"),
         frozenset(
-            {"amqp", "celery", "kombu", "opentelemetry", "orjson", "prometheus_client", "redis", "vine"}
+            {
+                "amqp",
+                "backports",
+                "celery",
+                "compression",  # the standard library's, from Python 3.14 on
+                "kombu",
+                "opentelemetry",
+                "orjson",
+                "prometheus_client",
+                "redis",
+                "vine",
+            }
         ),
     ),
     "superhero.pulse": Rule(
