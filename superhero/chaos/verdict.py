@@ -18,6 +18,7 @@ from superhero.chaos.rig import Rig
 from superhero.chaos.schedule import Say, Window
 from superhero.ops import verify
 from superhero.ops.datasets import files, rows
+from superhero.ops.expected import Expected, Promise
 from superhero.ops.quarantine import DeadLetter, Selection, look
 
 _STALLED_AFTER_S = 25.0
@@ -146,14 +147,14 @@ class _Quarantine:
         return self._there
 
 
-def _promised(windows: Sequence[Window], letters: Sequence[DeadLetter]) -> verify.Expected:
+def _promised(windows: Sequence[Window], letters: Sequence[DeadLetter]) -> Expected:
     promises = {
-        producer: verify.Promise(count, count)
+        producer: Promise(count, count)
         for window in windows
         for scene in window.scenes
         for producer, count in scene.promised.items()
     }
-    return verify.Expected(promises, [record_id for letter in letters for record_id in letter.record_ids])
+    return Expected(promises, [record_id for letter in letters for record_id in letter.record_ids])
 
 
 def _with_ends(lanes: Sequence[Lane], windows: Sequence[Window]) -> list[tuple[Window, dict[str, int]]]:

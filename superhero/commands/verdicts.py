@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from superhero.commands.verdict_tables import datasets, key_table, records
 from superhero.ops.depths import Waiting
-from superhero.ops.held import Held, HeldEvent, KeyVerdict
-from superhero.ops.verify import FIGURES, Line, Verdict
+from superhero.ops.held import KeyVerdict
+from superhero.ops.verify import Line, Verdict
+from superhero.plural import counted
+from superhero.transport.topology import UNROUTED_NAME
 
 _MOST_EXAMPLES = 20
-_BAD = {"lost", "duplicated", "unexpected"}
-_NO_CHANNEL = "(unknown)"
-_ANY_WIDTH = 100_000
-
-Row = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +41,35 @@ class Finding:
     @property
     def clean(self) -> bool:
         """Whether nothing is lost or doubled, nothing waits and all is accounted for."""
-        waits = self.waiting is not None and bool(self.waiting.queues)
-        return not waits and all(each.clean for each in (self.verdict, self.held) if each is not None)
+        return not self.waits and all(each.clean for each in (self.verdict, self.held) if each is not None)
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything is known to be on its way: on the broker, or in a producer's spool."""
+        return self.spooled > 0 or (self.waiting is not None and bool(self.waiting.queues))
+
+    @property
+    def spooled(self) -> int:
+        """How many records producers still keep in their spools."""
+        if self.verdict is not None:
+            return self.verdict.total().spooled
+        return self.held.spooled if self.held is not None else 0
+
+    @property
+    def perhaps_waiting(self) -> int:
+        """How many of the records called lost may be in messages that wait on the broker.
+
+        Nobody can look into those without taking them from the workers.
+        """
+        queues = self.waiting.queues if self.waiting is not None else {}
+        lines = self.verdict.producers if self.verdict is not None and queues else []
+        return sum(line.lost for line in lines if _may_wait(line, queues))
+
+
+def _may_wait(line: Line, queues: Mapping[str, int]) -> bool:
+    # Of a producer of which nothing arrived nobody knows the channel.
+    channels = {name for name in line.channel.split(", ") if name}
+    return not channels or UNROUTED_NAME in queues or not channels.isdisjoint(queues)
 
 
 def in_json(found: Finding) -> dict[str, Any]:
@@ -56,6 +80,7 @@ def in_json(found: Finding) -> dict[str, Any]:
             "total": _sum(found.verdict.total()),
             "channels": [_sum(line) for line in found.verdict.channels()],
             **asdict(found.verdict),
+            "perhaps_waiting": found.perhaps_waiting,
         }
     if found.held is not None:
         told["key"] = asdict(found.held)
@@ -74,12 +99,14 @@ def _sum(line: Line) -> dict[str, Any]:
 def show(found: Finding, console: Console, *, by_producer: bool = False) -> None:
     """Print a finding."""
     if found.held is not None:
-        console.print(_key_table(found.held))
-        console.print(
-            "[green]As the answer key says.[/]" if found.held.clean else "[red]Not as the key says.[/]"
-        )
+        console.print(key_table(found.held))
+        for text in _of_key(found.held, waits=found.waits):
+            console.print(text, highlight=False, soft_wrap=True)
     if found.verdict is not None:
-        for table in (*_records(found.verdict, console, by_producer), *_datasets(found.verdict, console)):
+        sure = not found.perhaps_waiting
+        for table in records(found.verdict, console, by_producer=by_producer, sure_of_lost=sure):
+            console.print(table)
+        for table in datasets(found.verdict, console):
             console.print(table)
         for text in _complaints(found.verdict):
             console.print(f"  {text}", highlight=False, soft_wrap=True)
@@ -87,106 +114,22 @@ def show(found: Finding, console: Console, *, by_producer: bool = False) -> None
         console.print(text, highlight=False, soft_wrap=True)
 
 
-def _key_table(held: KeyVerdict) -> Table:
-    table = Table("dataset or event", "expected", "found", "", title="the answer key", title_justify="left")
-    table.columns[0].overflow = "fold"
-    for column in table.columns[1:3]:
-        column.justify = "right"
-    lines: list[tuple[str, Held | HeldEvent]] = [(each.dataset, each) for each in held.datasets]
-    lines += [(f"{each.channel} {each.event}", each) for each in held.events]
-    for name, line in lines:
-        word = (
-            "same" if line.same else "[red]other rows[/]" if line.expected == line.found else "[red]other[/]"
-        )
-        table.add_row(escape(name), f"{line.expected:,}", f"{line.found:,}", word)
-    return table
-
-
-def _records(verdict: Verdict, console: Console, by_producer: bool) -> Iterator[Table]:
-    total = verdict.total()
-    if by_producer:
-        heads: Row = ("producer", "channel", *FIGURES)
-        rows = [
-            (escape(line.producer), escape(line.channel or _NO_CHANNEL), *_figures(line))
-            for line in verdict.producers
-        ]
-        rows.append((f"all {total.producers:,}", "", *_figures(total)))
-    else:
-        heads = ("channel", "producers", *FIGURES)
-        lines = verdict.channels()
-        rows = [
-            (escape(line.channel or _NO_CHANNEL), f"{line.producers:,}", *_figures(line)) for line in lines
-        ]
-        rows.append(("all", f"{total.producers:,}", *_figures(total)))
-    return _fitting("records", heads, rows, console)
-
-
-def _figures(line: Line) -> Row:
-    return tuple(_figure(getattr(line, name), bad=name in _BAD) for name in FIGURES)
-
-
-def _figure(number: int, *, bad: bool) -> str:
-    return f"[red]{number:,}[/]" if bad and number else f"{number:,}"
-
-
-def _datasets(verdict: Verdict, console: Console) -> Iterator[Table]:
-    games, attacks = verdict.games, verdict.attacks
-    heads = ("dataset", "recorded", "written", "lost", "duplicated", "wrong", "unexpected")
-    of_games = (
-        games.completed,
-        games.ingested,
-        games.lost,
-        games.duplicated,
-        games.wrong,
-        games.unexpected,
-    )
-    of_attacks = (
-        attacks.recorded,
-        attacks.written,
-        attacks.lost,
-        attacks.duplicated,
-        0,
-        attacks.unexpected,
-    )
-    rows = [
-        (name, *(_figure(number, bad=at > 1) for at, number in enumerate(figures)))
-        for name, figures in (("games", of_games), ("attacks", of_attacks))
-    ]
-    return _fitting("datasets beside the records", heads, rows, console)
-
-
-def _fitting(title: str, heads: Row, rows: Sequence[Row], console: Console) -> Iterator[Table]:
-    """Yield a table that the screen is wide enough for; else tables of a column per row, side by side."""
-    wide = _table(title, heads, rows)
-    if _fits(wide, console):
-        yield wide
+def _of_key(held: KeyVerdict, *, waits: bool) -> Iterator[str]:
+    if held.clean:
+        yield "[green]As the answer key says.[/]"
         return
-    rest = list(rows)
-    while rest:
-        count = 1
-        while count < len(rest) and _fits(_turned(title, heads, rest[: count + 1]), console):
-            count += 1
-        yield _turned(title, heads, rest[:count])
-        rest = rest[count:]
-
-
-def _turned(title: str, heads: Row, rows: Sequence[Row]) -> Table:
-    columns = list(zip(heads, *rows, strict=True))
-    return _table(title, columns[0], columns[1:])
-
-
-def _table(title: str, heads: Row, rows: Sequence[Row]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for at, head in enumerate(heads):
-        # Folded at worst: what is cut cannot be searched for.
-        table.add_column(head, justify="right" if at else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _fits(table: Table, console: Console) -> bool:
-    return console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum <= console.width
+    yield "[red]Not as the key says.[/]"
+    if held.missing:
+        not_in = "is not in RECORDS" if held.missing == 1 else "are not in RECORDS"
+        why = ": see below for what still waits" if waits else ""
+        yield f"  {counted(held.missing, 'record')} of the key's run {not_in}{why}."
+    if held.foreign:
+        of_games = f", {counted(held.foreign_games, 'whole game')} among them," if held.foreign_games else ""
+        yield (
+            f"  The sink holds {counted(held.foreign, 'record')}{of_games} that the key does not know: "
+            "another run wrote to it, and a key is of one. Give each run a sink of its own (OUTPUT_DIR, "
+            "SINKS), and point verify at this run's: superhero verify SINK --expect KEY"
+        )
 
 
 def _complaints(verdict: Verdict) -> Iterator[str]:
@@ -198,23 +141,34 @@ def _complaints(verdict: Verdict) -> Iterator[str]:
     for path in verdict.torn:
         yield f"[red]torn[/] the last line of {escape(path)} has no end"
     for path, lines in verdict.unreadable.items():
-        yield f"[red]unreadable[/] {lines} lines of {escape(path)}"
+        yield f"[red]unreadable[/] {counted(lines, 'line')} of {escape(path)}"
 
 
 def _sentences(found: Finding) -> Iterator[str]:
     if found.verdict is not None:
         yield _judgement(found, found.verdict)
         yield from _of_quarantine(found, found.verdict)
+    if found.spooled:
+        yield (
+            f"[red]{counted(found.spooled, 'record')} in the spool, not confirmed by the broker: not all is "
+            "in yet.[/] A producer that lives sends them; what a dead one left, the next with that SPOOL_DIR."
+        )
     if found.waiting is None:
         return
     for queue, count in found.waiting.queues.items():
-        waits = "1 message still waits" if count == 1 else f"{count:,} messages still wait"
-        yield f"[red]{waits} in {escape(queue)}: not all is in yet.[/]"
+        waits = "waits" if count == 1 else "wait"
+        yield f"[red]{counted(count, 'message')} still {waits} in {escape(queue)}: not all is in yet.[/]"
     if found.waiting.error:
         yield f"No broker said whether messages still wait: {escape(found.waiting.error)}"
 
 
 def _judgement(found: Finding, verdict: Verdict) -> str:
+    perhaps = found.perhaps_waiting
+    if perhaps and _only_lost(verdict, perhaps):
+        return (
+            f"[yellow]{counted(perhaps, 'record')} may be lost, or in the messages that wait:[/] let the "
+            "workers take those in, and verify again."
+        )
     if not verdict.clean:
         return "[red]Something was lost or doubled, or cannot be accounted for.[/]"
     if not found.unpromised:
@@ -227,18 +181,21 @@ def _judgement(found: Finding, verdict: Verdict) -> str:
     )
 
 
+def _only_lost(verdict: Verdict, count: int) -> bool:
+    """Tell whether nothing is wrong with a sink but that so many records are not there."""
+    lines = verdict.producers
+    but_for_lost = all(replace(line, lost=0).clean for line in lines) and verdict.total().lost == count
+    return but_for_lost and replace(verdict, producers=[]).clean
+
+
 def _of_quarantine(found: Finding, verdict: Verdict) -> Iterator[str]:
     count = verdict.total().quarantined
     if count:
-        yield (
-            f"[yellow]{count:,} {'record' if count == 1 else 'records'} in quarantine:[/] "
-            "see `superhero quarantine list`"
-        )
+        yield f"[yellow]{counted(count, 'record')} in quarantine:[/] see `superhero quarantine list`"
     if found.anonymous:
-        letters = "1 letter" if found.anonymous == 1 else f"{found.anonymous:,} letters"
         yield (
-            f"[yellow]{letters} in quarantine without a record id,[/] so nothing tells what was in it: "
-            "see `superhero quarantine list`"
+            f"[yellow]{counted(found.anonymous, 'letter')} in quarantine without a record id,[/] so nothing "
+            "tells what was in it: see `superhero quarantine list`"
         )
     if verdict.total().lost and found.letters is None:
         yield "What is missing may be in quarantine: --quarantine looks there."

@@ -20,12 +20,14 @@ from superhero.events import CHANNELS
 from superhero.ops.answer_key import AnswerKey, read_answer_key
 from superhero.ops.datasets import files, folder_of
 from superhero.ops.depths import Waiting, waiting
+from superhero.ops.expected import Expected, read_expected
 from superhero.ops.held import KeyVerdict, hold
 from superhero.ops.mirror import mirrored
 from superhero.ops.quarantine import Selection, look
 from superhero.ops.readers import is_json_lines, open_reader
 from superhero.ops.sources import BETWEEN_URLS
-from superhero.ops.verify import RECORDS, Expected, read_expected, size_bytes, verify
+from superhero.ops.spooled import spooled_ids
+from superhero.ops.verify import RECORDS, size_bytes, verify
 from superhero.transport.envelope import channel_name
 
 
@@ -57,8 +59,9 @@ def command(
     otherwise, 2 when that cannot be told. What is in quarantine is accounted for, and said. Stop the workers
     first, or let them finish: what they hold does not wait.
 
-    Where a broker answers at BROKER_URL, messages that wait there count as not in yet. Without --expect, what
-    a producer logged last and nothing shows cannot be missed.
+    Where a broker answers at BROKER_URL, messages that wait there count as not in yet, and what is missing
+    may be in them. With SPOOL_DIR, what stands in the spools there is told from what is lost. Without
+    --expect, what a producer logged last and nothing shows cannot be missed.
 
     With an answer key every dataset is held against it, row by row; the sink must hold that run alone. Other
     sinks than JSON Lines (parquet:, delta:, postgresql:, mariadb:, sqlite:) are copied into JSON Lines first.
@@ -81,10 +84,11 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
     ours = {*CHANNELS, *settings.channels, *(channel for channel, _ in (key.records if key else ()))}
     # Before the sink is read: what was written meanwhile stands in the one or the other.
     before = None if offline else _waiting(settings, ours)
-    found = Finding(held=_held(url, key) if key else None, waiting=before)
+    spooled = list(spooled_ids(settings.spool_dir)) if settings.spool_dir else []
+    found = Finding(held=_held(url, key, spooled) if key else None, waiting=before)
     if found.held is not None and not is_json_lines(url):
         return found
-    expected = read_expected(expect) if expect else Expected()
+    expected = replace(read_expected(expect) if expect else Expected(), spooled=spooled)
     if quarantine:
         letters = list(look(settings.broker_url, Selection()))
         there = [record_id for letter in letters for record_id in letter.record_ids]
@@ -104,7 +108,7 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
     return replace(found, waiting=Waiting({**after.queues, **before.queues}, after.error))
 
 
-def _held(url: str, key: AnswerKey) -> KeyVerdict:
+def _held(url: str, key: AnswerKey, spooled: Iterable[str]) -> KeyVerdict:
     """Hold the sink against the key, showing on a terminal how far that has come."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -112,7 +116,9 @@ def _held(url: str, key: AnswerKey) -> KeyVerdict:
         tasks = {
             name: bar.add_task(name, total=expected) for name, (expected, _) in sorted(key.datasets.items())
         }
-        return hold(open_reader(url), key, lambda name, rows: bar.update(tasks[name], completed=rows))
+        return hold(
+            open_reader(url), key, lambda name, rows: bar.update(tasks[name], completed=rows), spooled
+        )
 
 
 @contextmanager

@@ -93,10 +93,19 @@ class AnswerKeyWriter:
 
 @dataclass(frozen=True, slots=True)
 class AnswerKey:
-    """What a sink must hold: rows and checksum by dataset, records by channel and event."""
+    """What a sink must hold: rows and checksum by dataset, records by channel and event, and whose they are.
+
+    `producers` says how many records each emitted: those numbers are the run's, all others are not.
+    """
 
     datasets: Mapping[str, tuple[int, str]]
     records: Mapping[tuple[str, str], int]
+    producers: Mapping[str, int]
+
+    def knows(self, record_id: str) -> bool:
+        """Tell whether a record is the run's."""
+        producer, _, number = record_id.rpartition(":")
+        return number.isdecimal() and int(number) < self.producers.get(producer, 0)
 
 
 def read_answer_key(path: Path) -> AnswerKey | None:
@@ -117,6 +126,7 @@ def read_answer_key(path: Path) -> AnswerKey | None:
                 for channel, events in told["records"].items()
                 for event, count in events.items()
             },
+            {str(name): int(says["emitted"]) for name, says in told["producers"].items()},
         )
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path} is no answer key: {error!s:.200}") from error

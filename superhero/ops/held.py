@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from superhero.events import GameCompleted
 from superhero.ops.answer_key import AnswerKey
 from superhero.ops.checksums import Checksum
+from superhero.ops.intervals import Intervals
 from superhero.ops.readers import Reader
 
 RECORDS = "RECORDS"
@@ -45,10 +47,20 @@ class HeldEvent:
 
 @dataclass(frozen=True, slots=True)
 class KeyVerdict:
-    """What came of it, by dataset, and by channel and event in RECORDS."""
+    """What came of it, by dataset, and by channel and event in RECORDS.
+
+    missing         records of the run that are not in RECORDS
+    spooled         of those, how many producers still keep in their spools
+    foreign         records in RECORDS that the key does not know: other runs wrote there, too
+    foreign_games   games that were completed by those
+    """
 
     datasets: list[Held]
     events: list[HeldEvent]
+    missing: int = 0
+    spooled: int = 0
+    foreign: int = 0
+    foreign_games: int = 0
 
     @property
     def clean(self) -> bool:
@@ -56,12 +68,20 @@ class KeyVerdict:
         return all(each.same for each in self.datasets) and all(each.same for each in self.events)
 
 
-def hold(reader: Reader, key: AnswerKey, tell: Tell = lambda dataset, rows: None) -> KeyVerdict:
+def hold(
+    reader: Reader,
+    key: AnswerKey,
+    tell: Tell = lambda dataset, rows: None,
+    spooled: Iterable[str] = (),
+) -> KeyVerdict:
     """Read every dataset of the key, and compare. The sink must hold that run alone.
 
     Some 100,000 rows a second, in memory for a handful of them; `tell` hears of every TELL_EVERY.
+    `spooled` are the ids of records that producers still keep.
     """
     datasets, events = [], Counter[tuple[str, str]]()
+    own: defaultdict[str, Intervals] = defaultdict(Intervals)
+    foreign = foreign_games = 0
     for name, (expected, checksum) in sorted(key.datasets.items()):
         found = Checksum()
         for row in reader.rows(name):
@@ -70,6 +90,13 @@ def hold(reader: Reader, key: AnswerKey, tell: Tell = lambda dataset, rows: None
                 tell(name, found.rows)
             if name == RECORDS:
                 events[str(row.get("channel")), str(row.get("event"))] += 1
+                record_id = str(row.get("record_id"))
+                if key.knows(record_id):
+                    producer, number = _parts(record_id)
+                    own[producer].add(number, number + 1)
+                else:
+                    foreign += 1
+                    foreign_games += row.get("event") == GameCompleted.name
         tell(name, found.rows)
         same = (found.rows, str(found)) == (expected, checksum)
         datasets.append(Held(name, expected, found.rows, same))
@@ -77,4 +104,18 @@ def hold(reader: Reader, key: AnswerKey, tell: Tell = lambda dataset, rows: None
     return KeyVerdict(
         datasets,
         [HeldEvent(*name, expected=key.records.get(name, 0), found=events[name]) for name in names],
+        missing=max(sum(key.records.values()) - sum(map(len, own.values())), 0),
+        spooled=sum(_is_missing(each, own) for each in set(spooled) if key.knows(each)),
+        foreign=foreign,
+        foreign_games=foreign_games,
     )
+
+
+def _parts(record_id: str) -> tuple[str, int]:
+    producer, _, number = record_id.rpartition(":")
+    return producer, int(number)
+
+
+def _is_missing(record_id: str, there: Mapping[str, Intervals]) -> bool:
+    producer, number = _parts(record_id)
+    return producer not in there or number not in there[producer]

@@ -7,16 +7,14 @@ a sink cannot show, records lost from a producer's end, shows with what the prod
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from superhero.errors import SettingsError
 from superhero.events import AttackMade, GameCompleted
-from superhero.ops.datasets import RECORD_ID, Producer, Stream, files
+from superhero.ops.datasets import Producer, Stream, files
+from superhero.ops.expected import Expected, Promise
 from superhero.ops.games import META, PODIUM, GameCount, Games
 from superhero.ops.intervals import Intervals
 from superhero.ops.objects import damaged
@@ -27,32 +25,14 @@ _EXAMPLES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """What a producer says: how many records it emitted, and of how many it knows that they are safe."""
-
-    emitted: int
-    confirmed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What is known beside the sink. A producer that is not in it is judged by its own gaps.
-
-    `quarantined` holds record ids, `<producer>:<sequence>`.
-    """
-
-    producers: Mapping[str, Promise] = field(default_factory=dict)
-    quarantined: Iterable[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
     """What became of one producer's records, or of many producers' together (then `producer` is empty).
 
     attempted     records emitted: as the producer says, else as its largest number shows
     acknowledged  of those, how many were safe as the producer knows; without its word all
     written       different records in RECORDS
-    lost          acknowledged, and neither in RECORDS nor in quarantine
+    spooled       in a producer's spool, and neither in RECORDS nor in quarantine
+    lost          acknowledged, and in none of these
     duplicated    rows beyond the first of a record
     recovered     not acknowledged, and yet there
     unexpected    in RECORDS, and never emitted
@@ -66,6 +46,7 @@ class Line:
     attempted: int = 0
     acknowledged: int = 0
     written: int = 0
+    spooled: int = 0
     lost: int = 0
     duplicated: int = 0
     recovered: int = 0
@@ -142,6 +123,7 @@ FIGURES = (
     "attempted",
     "acknowledged",
     "written",
+    "spooled",
     "lost",
     "duplicated",
     "recovered",
@@ -176,11 +158,16 @@ def verify(
         on_read=on_read,
     )
     attacks = Stream(folder, ATTACKS, on_read=on_read)
-    quarantined = _by_producer(expected.quarantined)
-    names = sorted({*records.producers, *expected.producers, *quarantined})
+    quarantined, spooled = _by_producer(expected.quarantined), _by_producer(expected.spooled)
     lines = [
-        _line(name, records.producers.get(name), expected.producers.get(name), quarantined.get(name))
-        for name in names
+        _line(
+            name,
+            records.producers.get(name, Producer()),
+            expected.producers.get(name),
+            quarantined.get(name, Intervals()),
+            spooled.get(name, Intervals()),
+        )
+        for name in sorted({*records.producers, *expected.producers, *quarantined, *spooled})
     ]
     return Verdict(
         producers=lines,
@@ -191,50 +178,13 @@ def verify(
     )
 
 
-def read_expected(path: Path) -> Expected:
-    """Read `{"producers": {producer: {"emitted": n, "confirmed": n}}, "quarantined": [record id, ...]}`.
-
-    Both keys may be missing. Raise SettingsError for anything else.
-    """
-    try:
-        told = _object(json.loads(path.read_text(encoding="utf-8")), "it")
-        producers = {
-            name: _promise(name, says)
-            for name, says in _object(told.get("producers", {}), '"producers"').items()
-        }
-        quarantined = told.get("quarantined", [])
-        if not (
-            isinstance(quarantined, list) and all(RECORD_ID.fullmatch(str(each)) for each in quarantined)
-        ):
-            raise ValueError(f'"quarantined" must be a list of record ids, not {quarantined!r:.50}')
-    except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(f"{path} does not say what is expected: {error}; see --help") from error
-    return Expected(producers, [str(each) for each in quarantined])
-
-
-def _object(told: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(told, dict):
-        raise ValueError(f"{name} must be a JSON object, not {told!r:.50}")
-    return told
-
-
-def _promise(name: str, says: Any) -> Promise:
-    figures = _object(says, f"what {name!r:.80} says")
-    return Promise(_count(figures, name, "emitted"), _count(figures, name, "confirmed"))
-
-
-def _count(figures: Mapping[str, Any], producer: str, name: str) -> int:
-    number = figures.get(name)
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise ValueError(f"{name!r} of {producer!r:.80} must be a whole number, not {number!r:.50}")
-    return number
-
-
-def _line(name: str, found: Producer | None, promise: Promise | None, quarantined: Intervals | None) -> Line:
-    found, quarantined = found or Producer(), quarantined or Intervals()
+def _line(
+    name: str, found: Producer, promise: Promise | None, quarantined: Intervals, spooled: Intervals
+) -> Line:
     only_quarantined = quarantined.without(found.present)
+    only_spooled = spooled.without(found.present).without(quarantined)
     there = Intervals()
-    for part in (found.present, only_quarantined):
+    for part in (found.present, only_quarantined, only_spooled):
         for start, end in part:
             there.add(start, end)
     attempted = promise.emitted if promise else there.end
@@ -248,6 +198,7 @@ def _line(name: str, found: Producer | None, promise: Promise | None, quarantine
         attempted=attempted,
         acknowledged=acknowledged,
         written=len(found.present),
+        spooled=len(only_spooled),
         # Which ones were acknowledged only the producer knows: as many as can be are taken for those.
         lost=max(missing - unacknowledged, 0),
         duplicated=found.rows - len(found.present),

@@ -98,6 +98,32 @@ def test_what_differs_is_told(folder: Path) -> None:
     assert "Not as the key says." in superhero(*arguments).output
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_another_run_wrote_too_that_is_why(tmp_path: Path, kind: str) -> None:
+    url = KINDS[kind].format(tmp_path)
+    records, _ = simulated(tmp_path, *GAMES)
+    ingest(records, url)
+    other = tmp_path / "other"
+    other.mkdir()
+    ingest(simulated(other, "--games", 3, "--players", 10)[0], url)
+    arguments = ("verify", url, "--expect", tmp_path / "expected.json")
+    verified = superhero(*arguments)
+    assert verified.exit_code == 1
+    assert ", 3 whole games among them, that the key does not know" in verified.output
+    assert "a sink of its own" in verified.output
+    assert "not in RECORDS" not in verified.output
+    key = json.loads(superhero(*arguments, "--json").stdout)["key"]
+    assert (key["missing"], key["foreign_games"]) == (0, 3)
+
+
+def test_what_of_the_run_is_not_there_is_counted(folder: Path) -> None:
+    path = next(iter(sorted((folder / "superhero" / "RECORDS").glob("*login*.jsonl"))))
+    edit(folder, f"RECORDS/{path.name}", lambda lines: lines[2:])
+    verified = superhero("verify", f"json:{folder}", "--expect", folder / "expected.json")
+    assert "2 records of the key's run are not in RECORDS." in verified.output
+    assert "does not know" not in verified.output
+
+
 def test_a_sink_that_holds_no_records_is_told_by_its_own_name(tmp_path: Path) -> None:
     refused = superhero("verify", f"parquet:{tmp_path}")
     assert refused.exit_code == 2

@@ -13,7 +13,8 @@ from sample_run import ATTACKS_A_GAME, GAMES, a_run, edit, write_run, writes_of
 from sinks import open_sink
 from sinks.base import Append, Put
 from superhero.events import GameCompleted
-from superhero.ops.verify import Expected, Line, Promise, Verdict, verify
+from superhero.ops.expected import Expected, Promise
+from superhero.ops.verify import Line, Verdict, verify
 
 
 @pytest.fixture

@@ -17,9 +17,12 @@ from sinks.base import Append
 from superhero.cli import main
 from superhero.errors import SettingsError
 from superhero.ops.datasets import folder_of
-from superhero.ops.verify import FIGURES, read_expected
+from superhero.ops.expected import read_expected
+from superhero.ops.verify import FIGURES
 from superhero.transport.confirmed import ConfirmedSender, RawMessage
 from superhero.transport.dead_letters import Reason, condemn
+from superhero.transport.envelope import with_id
+from superhero.transport.segment import Segment
 from superhero.transport.topology import DEAD_NAME, DEAD_QUEUE, EXCHANGE_NAME, channel_queue
 
 
@@ -153,6 +156,53 @@ def test_messages_that_wait_are_not_in_yet(folder: Path, broker: str) -> None:
     assert told["clean"] is False
     assert told["waiting"] == {"mail": 1, "shop.orders.0": 1, "superhero.game": 2}
     assert run(url, "--offline", BROKER_URL=broker).exit_code == 0
+
+
+@pytest.mark.rabbitmq
+def test_what_may_wait_is_not_called_lost(folder: Path, broker_url: str) -> None:
+    edit(folder, "RECORDS/sim-1-login.jsonl", lambda lines: lines[1:])
+    send(broker_url, "superhero.game")
+    surely = run(f"json:{folder}", BROKER_URL=broker_url).output
+    assert "Something was lost" in surely
+    assert "lost or waiting" not in surely
+    send(broker_url, "superhero.login")
+    result = run(f"json:{folder}", BROKER_URL=broker_url)
+    assert result.exit_code == 1
+    assert "1 record may be lost, or in the messages that wait" in result.output
+    assert "lost or waiting" in result.output
+    assert "Something was lost" not in result.output
+    assert json.loads(run(f"json:{folder}", "--json", BROKER_URL=broker_url).output)["perhaps_waiting"] == 1
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_what_a_spool_holds_is_not_lost_and_not_in_yet(folder: Path, at_the_end: bool) -> None:
+    if not at_the_end:
+        edit(folder, "RECORDS/sim-1-login.jsonl", lambda lines: lines[1:])
+    number = 5 if at_the_end else next(iter({0, 1, 2, 3, 4} - logins(folder)))
+    environ = {"SPOOL_DIR": str(spooled(folder / "spool", f"sim-1-login:{number}", "of the caller's own"))}
+    result = run(f"json:{folder}", **environ)
+    assert result.exit_code == 1
+    assert "1 record in the spool, not confirmed by the broker: not all is in yet." in result.output
+    total = json.loads(run(f"json:{folder}", "--json", **environ).output)["total"]
+    assert (total["spooled"], total["lost"]) == (1, 0)
+
+
+def logins(folder: Path) -> set[int]:
+    """Return the numbers of the logins that are in a sink."""
+    lines = (folder / "superhero" / "RECORDS" / "sim-1-login.jsonl").read_text().splitlines()
+    return {int(json.loads(line)["record_id"].rpartition(":")[2]) for line in lines}
+
+
+def spooled(spool_dir: Path, *record_ids: str) -> Path:
+    """Write records into a spool as a process does that was killed; return the spool's directory."""
+    folder = spool_dir / "dead"
+    folder.mkdir(parents=True)
+    segment = Segment(folder / "00000000.log", 0, new=True)
+    segment.limit = 1 << 20
+    for record_id in record_ids:
+        segment.append(with_id(record_id, b'{"channel":"superhero.login"}'))
+    segment.close()
+    return spool_dir
 
 
 @pytest.mark.rabbitmq
