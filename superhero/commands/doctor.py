@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from superhero.config import from_env
-from superhero.ops.doctor import Report, State, examine
+from superhero.ops.checks import State
+from superhero.ops.doctor import Report, examine
 
 _MARKS: dict[State, str] = {
     "ok": "[green]ok[/]",
@@ -28,7 +29,7 @@ def command(as_json: bool) -> None:
     """Say which service is reachable, with which version and settings, and how to get what is missing.
 
     Exit status 0 when the pipeline can run with these settings, 1 when it cannot, be it that
-    `superhero demo --embedded` could; 2, with every bad variable named, when they cannot even be read.
+    `superhero demo` could; 2, with every bad variable named, when they cannot even be read.
     """
     report = examine(from_env())
     if as_json:
@@ -47,7 +48,7 @@ def _print(report: Report, console: Console) -> None:
     for name, value in report.settings.items():
         settings.add_row(name, escape(value))
     console.print(settings)
-    console.print(_verdict(report))
+    console.print(_verdict(report), soft_wrap=True)
 
 
 def _table(title: str, *headers: str) -> Table:
@@ -62,6 +63,11 @@ def _verdict(report: Report) -> str:
     if report.can_run:
         return "[green]The pipeline can run with these settings.[/]"
     why = ", ".join(report.in_the_way)
+    if report.demo_can_run:
+        return (
+            f"[red]The pipeline cannot run with these settings[/]: see above for {why}. `superhero demo` "
+            "can, for it writes to a folder of its own."
+        )
     if report.embedded_can_run:
         return f"[yellow]Only `superhero demo --embedded` can run here[/]: see above for {why}."
     return f"[red]The pipeline cannot run here[/]: see above for {why}."

@@ -8,24 +8,22 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 import httpx
 
 from superhero.config import Settings, variable_of, without_password
 from superhero.errors import ServiceError
+from superhero.events import CHANNELS
+from superhero.ops.checks import Check, queue_checks
 from superhero.ops.embedded import server_binary
-from superhero.ops.our_queues import Depth, management_api, our_queues
+from superhero.ops.our_queues import management_api, our_queues
 from superhero.ops.processes import project_root
 from superhero.ops.rabbitmq import find_server
 from superhero.ops.reach import Answer, is_redis, reach
-from superhero.transport.topology import DEAD_NAME
-
-State = Literal["ok", "warning", "missing"]
+from superhero.transport.topology import UNROUTED_NAME
 
 _PACKAGES = ("celery", "kombu", "amqp", "redis", "websockets", "flower", "honcho", "click", "rich", "httpx")
 _URLS = re.compile(r".*_url|sinks")
@@ -47,26 +45,18 @@ except SinkError as error:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at. `advice` says what it means when it is not ok, and how to put it right."""
-
-    name: str
-    state: State
-    found: str
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """All checks, and every variable as it is in force.
 
-    `in_the_way` names the checks that keep the pipeline from running with these settings, and
-    `embedded_can_run` tells whether `superhero demo --embedded` could run all the same.
+    `in_the_way` names the checks that keep the pipeline from running with these settings. All the same,
+    `superhero demo` could run if `demo_can_run`, for it writes to a folder of its own, and if
+    `embedded_can_run` so could `superhero demo --embedded`.
     """
 
     checks: list[Check]
     settings: dict[str, str]
     can_run: bool
+    demo_can_run: bool
     embedded_can_run: bool
     in_the_way: list[str]
 
@@ -76,7 +66,8 @@ def examine(settings: Settings) -> Report:
     python, packages = _python(), _packages()
     broker, redis = _broker(settings.broker_url), _redis(settings.redis_url)
     embedded, output = _embedded(), _output(settings.output_dir)
-    queues = list(_queues(our_queues(settings, _TIMEOUT_S))) if broker.state == "ok" else []
+    known = {*CHANNELS, *settings.channels, UNROUTED_NAME}
+    queues = list(queue_checks(our_queues(settings, _TIMEOUT_S), known)) if broker.state == "ok" else []
     rest = [_management(settings), _rabbitmq_server(), _docker()]
     sinks = _sinks(_sinks_in_force(settings))
     in_the_way = _missing(python, packages, broker, redis, output, sinks)
@@ -84,6 +75,7 @@ def examine(settings: Settings) -> Report:
         checks=[python, packages, broker, *queues, redis, embedded, *rest, output, sinks],
         settings=shown_settings(settings),
         can_run=not in_the_way,
+        demo_can_run=not _missing(python, packages, broker, redis),
         embedded_can_run=not _missing(python, packages, embedded),
         in_the_way=in_the_way,
     )
@@ -158,27 +150,6 @@ def _away(name: str, variable: str, answer: Answer, where: str, how_to_get: str)
     if answer.remedy:
         return Check(name, "missing", f"refused {where}: {answer.error}", f"{variable}: {answer.remedy}")
     return Check(name, "missing", f"nothing {where}: {answer.error}", how_to_get)
-
-
-def _queues(depths: Sequence[Depth]) -> Iterator[Check]:
-    for depth in depths:
-        if depth.waiting is not None:
-            yield _queue(depth.name, depth.waiting, depth.consumers or 0)
-    undeclared = ", ".join(depth.name for depth in depths if depth.waiting is None)
-    if undeclared:
-        text = f"not declared yet: {undeclared}"
-        yield Check("further queues", "ok", text, "the first publisher or worker does it")
-
-
-def _queue(name: str, waiting: int, consumers: int) -> Check:
-    text = f"{waiting} waiting, {consumers} consumers"
-    if name == DEAD_NAME:
-        advice = "could not be processed: superhero quarantine list" if waiting else ""
-    elif consumers:
-        advice = ""
-    else:
-        advice = f"nobody consumes it: celery -A tasks worker, with {name} in CHANNELS if it is your own"
-    return Check(f"queue {name}", "warning" if advice else "ok", text, advice)
 
 
 def _redis(url: str) -> Check:

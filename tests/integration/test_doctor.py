@@ -73,8 +73,19 @@ def test_queues_tell_what_waits_in_them(broker_url: str, redis_url: str, tmp_pat
     report = examine(Settings(broker_url=broker_url, redis_url=redis_url, output_dir=tmp_path))
     game, dead = check(report, "queue superhero.game"), check(report, "queue superhero.dead")
     assert (game.state, game.found) == ("warning", "1 waiting, 0 consumers")
-    assert "nobody consumes it" in game.advice
+    assert game.advice == "they wait and nobody consumes them: celery -A tasks worker"
     assert (dead.state, dead.found) == ("warning", "1 waiting, 0 consumers")
+
+
+@pytest.mark.rabbitmq
+def test_a_queue_in_which_nothing_waits_is_as_it_should_be(
+    broker_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with Connection(broker_url) as connection:
+        channel_queue("superhero.game")(connection.channel()).declare()
+    report = examine(Settings(broker_url=broker_url, redis_url=redis_url, output_dir=tmp_path))
+    game = check(report, "queue superhero.game")
+    assert (game.state, game.found, game.advice) == ("ok", "0 waiting, 0 consumers", "")
 
 
 def test_a_redis_broker_is_looked_at_all_the_same(
@@ -160,6 +171,16 @@ def test_sinks_that_cannot_be_opened_are_told(run: Callable[..., Result], url: s
     assert check(report, "sinks").state == "missing"
     assert told in check(report, "sinks").found
     assert "sinks" in report["in_the_way"]
+
+
+def test_with_sinks_that_cannot_be_opened_the_demo_still_can_run(
+    run: Callable[..., Result], redis_broker_url: str, redis_url: str
+) -> None:
+    result = run(BROKER_URL=redis_broker_url, REDIS_URL=redis_url, SINKS="json:")
+    assert result.exit_code == 1
+    verdict = "The pipeline cannot run with these settings: see above for sinks. `superhero demo` can, for"
+    assert result.stdout.splitlines()[-1].startswith(verdict)
+    assert "--embedded" not in result.stdout
 
 
 def test_every_variable_is_shown_by_its_name_as_it_is_in_force(
