@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from superhero.errors import SettingsError
+from superhero.sink_urls import sink_urls
 
 Network = IPv4Network | IPv6Network
 
@@ -272,7 +273,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "max_new_users_per_address": ("MAX_NEW_USERS_PER_ADDRESS", _whole(1, _MOST)),
     "spool_dir": ("SPOOL_DIR", Path),
     "output_dir": ("OUTPUT_DIR", Path),
-    "sinks": ("SINKS", str),
+    "sinks": ("SINKS", sink_urls),
     "channels": ("CHANNELS", _channels),
     "game_ttl_s": ("GAME_TTL", _whole(1, 30 * 86400)),
     "visibility_timeout_s": ("VISIBILITY_TIMEOUT", _whole(2, 86400)),

@@ -25,9 +25,9 @@ from superhero.ops.held import KeyVerdict, hold
 from superhero.ops.mirror import mirrored
 from superhero.ops.quarantine import Selection, look
 from superhero.ops.readers import is_json_lines, open_reader
-from superhero.ops.sources import BETWEEN_URLS
 from superhero.ops.spooled import spooled_ids
 from superhero.ops.verify import RECORDS, size_bytes, verify
+from superhero.sink_urls import BETWEEN_URLS
 from superhero.transport.envelope import channel_name
 
 

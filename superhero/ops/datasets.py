@@ -18,7 +18,7 @@ from typing import Any
 
 from superhero.errors import SettingsError
 from superhero.ops.intervals import Intervals
-from superhero.ops.sources import BETWEEN_URLS
+from superhero.sink_urls import BETWEEN_URLS
 
 Row = dict[str, Any]
 

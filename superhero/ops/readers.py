@@ -21,7 +21,8 @@ from superhero.errors import ServiceError, SettingsError
 from superhero.ops.datasets import Row, rows
 from superhero.ops.lakes import DeltaTables, ParquetBucket, ParquetFolder, not_installed
 from superhero.ops.objects import layout_of
-from superhero.ops.sources import BETWEEN_URLS, READABLE, source_of
+from superhero.ops.sources import READABLE, source_of
+from superhero.sink_urls import BETWEEN_URLS
 
 _OF_THE_SINK = frozenset({"object_key", "object_row", "date", "dataset"})
 _JSON = ("payload", "extra")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from superhero.errors import SettingsError
 from superhero.ops.objects import FOLDER, MANIFEST
+from superhero.sink_urls import BETWEEN_URLS
 
 READABLE = ("json", "parquet", "delta")
-
-# As in SINKS: white space before a scheme separates, other white space belongs to a folder's name.
-BETWEEN_URLS = re.compile(r"\s+(?=[a-z][a-z0-9+-]*:)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ def test_a_refused_login_at_redis_is_told_from_absence(redis_url: str, tmp_path:
 
 @pytest.mark.parametrize(
     ("url", "told"),
-    [("parket:/lake", "no sink is called 'parket'"), ("json:", "names no folder"), ("sqlite:", "")],
+    [("parquet:nosuch://bucket", "no bucket"), ("sqlite:", "")],
 )
 def test_sinks_that_cannot_be_opened_are_told(run: Callable[..., Result], url: str, told: str) -> None:
     result = run("--json", **AWAY, SINKS=url)
@@ -176,7 +176,7 @@ def test_sinks_that_cannot_be_opened_are_told(run: Callable[..., Result], url: s
 def test_with_sinks_that_cannot_be_opened_the_demo_still_can_run(
     run: Callable[..., Result], redis_broker_url: str, redis_url: str
 ) -> None:
-    result = run(BROKER_URL=redis_broker_url, REDIS_URL=redis_url, SINKS="json:")
+    result = run(BROKER_URL=redis_broker_url, REDIS_URL=redis_url, SINKS="parquet:nosuch://bucket")
     assert result.exit_code == 1
     verdict = "The pipeline cannot run with these settings: see above for sinks. `superhero demo` can, for"
     assert result.stdout.splitlines()[-1].startswith(verdict)
@@ -224,7 +224,13 @@ def test_no_password_or_token_is_shown(run: Callable[..., Result], arguments: tu
 
 
 def test_settings_that_cannot_be_used_are_status_2(run: Callable[..., Result]) -> None:
-    bad = {"SERVER_PORT": "x", "GAME_TTL": "0", "CHANNELS": "a b", "VISIBILITY_TIMEOUT": "x"}
+    bad = {
+        "SINKS": "parket:/lake",
+        "SERVER_PORT": "x",
+        "GAME_TTL": "0",
+        "CHANNELS": "a b",
+        "VISIBILITY_TIMEOUT": "x",
+    }
     result = run(BROKER_URL="http://me:s3cret@host", **bad)
     assert result.exit_code == 2
     assert all(name in result.output for name in ("BROKER_URL", *bad))

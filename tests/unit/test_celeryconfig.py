@@ -7,6 +7,7 @@ import os
 import ssl
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,8 @@ from celery import Celery
 from celery.utils.functional import maybe_list
 from kombu import Connection
 
+from sinks import open_sink
+from sinks.errors import SinkError
 from superhero import config as superhero_config
 from superhero.config import Settings
 from superhero.errors import SettingsError
@@ -209,6 +212,7 @@ def test_all_bad_variables_stand_in_one_error_without_a_password(monkeypatch: py
         ("VISIBILITY_TIMEOUT", ("1", "86401", "x")),
         ("BROKER_URL", ("http://host", "amqps://host//?ssl_cert_reqs=none")),
         ("REDIS_URL", ("amqp://host",)),
+        ("SINKS", ("nosuch:x", "json:", "delta://lake", "json:/data nosuch:x", "/data")),
     ],
 )
 def test_every_command_refuses_what_a_worker_refuses(
@@ -222,13 +226,50 @@ def test_every_command_refuses_what_a_worker_refuses(
             superhero_config.from_env()
 
 
+SINKS = (
+    *(
+        "json:/data",
+        "json:data",
+        "json:///data",
+        "json:/my data",
+        "json:",
+        "json://host/x",
+        "json:s3://bucket",
+    ),
+    *("parquet:/lake", "parquet:", "parquet:s3://bucket/lake", "delta://lake", "delta:/lake json:/data"),
+    *(
+        "sqlite:////base.db",
+        "json:/data nosuch:x",
+        "nosuch:x",
+        "/data",
+        "JSON:/data",
+        "json:/a\n\tsqlite:///b",
+    ),
+)
+
+
+@pytest.mark.parametrize("urls", SINKS)
+def test_settings_and_sinks_agree_on_what_a_sink_is(monkeypatch: pytest.MonkeyPatch, urls: str) -> None:
+    def is_taken(read: Callable[[], object], refusal: type[BaseException]) -> bool:
+        try:
+            read()
+        except refusal:
+            return False
+        return True
+
+    monkeypatch.setenv("SINKS", urls)
+    by_sinks = is_taken(lambda: open_sink(urls).close(), SinkError)
+    assert is_taken(load, SystemExit) == is_taken(superhero_config.from_env, SettingsError) == by_sinks
+
+
 def test_a_worker_with_bad_settings_ends_with_a_sentence_and_no_traceback() -> None:
     argv = [sys.executable, "-m", "celery", "-A", "tasks", "worker"]
-    environ = {**os.environ, "GAME_TTL": "0", "CHANNELS": "a b"}
+    environ = {**os.environ, "GAME_TTL": "0", "CHANNELS": "a b", "SINKS": "json:"}
     done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "Error: settings that cannot be used:",
+        "  SINKS: json: names no folder; write json:///absolute or json:relative",
         "  CHANNELS: 'a b' is no channel; letters, digits, '_', '-' and '.' only, 1 to 120",
         "  GAME_TTL: '0' must be a whole number from 1 to 2592000",
     ]

@@ -81,11 +81,13 @@ RULES = {
         ("superhero.brokers", "superhero.ops", "superhero.reports"), frozenset({"matplotlib"})
     ),
     "superhero.chaos.database": Rule(("superhero",), frozenset({"sqlalchemy"})),
-    "superhero.config": Rule(("superhero.errors",)),
+    "superhero.config": Rule(("superhero.errors", "superhero.sink_urls")),
     "superhero.errors": Rule(),
     "superhero.events": Rule(),
     "superhero.redis_clients": Rule(("superhero.errors",), frozenset({"redis"})),
     "superhero.keys": Rule(),
+    "superhero.plural": Rule(),
+    "superhero.sink_urls": Rule(),
     "superhero.identity": Rule(),
     "superhero.messages": Rule(
         ("superhero.errors", "superhero.events", "superhero.game", "superhero.identity"),

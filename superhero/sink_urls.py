@@ -1,0 +1,30 @@
+"""What may stand in SINKS, as far as a URL can be judged without its sink: the rules of `sinks`."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import entry_points
+
+# White space before a scheme separates, other white space belongs to a folder's name.
+BETWEEN_URLS = re.compile(r"\s+(?=[a-z][a-z0-9+-]*:)")
+
+_FOLDERS = ("json", "parquet", "delta")
+_OWN = (*_FOLDERS, "postgresql", "mariadb", "sqlite")
+
+
+def sink_urls(text: str) -> str:
+    """Return the text. Raise ValueError where no sink goes by a URL's scheme, or a folder has no name.
+
+    What stands behind a scheme may hold a password and is in no error. Whether its driver is installed and
+    the sink can be reached only the worker finds out.
+    """
+    for url in BETWEEN_URLS.split(text.strip()):
+        scheme, _, rest = url.partition(":")
+        by_others = () if scheme in _OWN else entry_points(group="superhero.sinks").names
+        if scheme not in (*_OWN, *by_others):
+            known = ", ".join(f"{name}:" for name in sorted({*_OWN, *by_others}))
+            raise ValueError(f"no sink is called {scheme!r:.50}; a sink's URL begins with one of: {known}")
+        path = rest.removeprefix("//")
+        if scheme in _FOLDERS and (not path or (path != rest and not path.startswith("/"))):
+            raise ValueError(f"{scheme}: names no folder; write {scheme}:///absolute or {scheme}:relative")
+    return text
