@@ -6,27 +6,20 @@ import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from superhero.commands.letter_tables import UNITS_S, print_letter, print_list, row
 from superhero.commands.progress import progress
 from superhero.config import from_env
 from superhero.ops.letters import restore, save
 from superhero.ops.quarantine import DeadLetter, Selection, count, look, purge, replay
 from superhero.transport.dead_letters import Reason
-
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_SHOWN_BYTES = 4000
-_NARROWEST = {"channel": 12, "error": 24}
-_HEADS = ("id", "channel", "reason", "age", "bytes", "records", "error")
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -35,7 +28,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
     match = re.fullmatch(r"(\d{1,9})([smhd])", value)
     if match is None:
         raise click.BadParameter(f"{value!r} is no age; write 30s, 15m, 2h or 7d", ctx, param)
-    return float(int(match[1]) * _UNITS_S[match[2]])
+    return float(int(match[1]) * UNITS_S[match[2]])
 
 
 def _selecting(function: Callable[..., None]) -> Callable[..., None]:
@@ -81,14 +74,14 @@ def list_letters(channel: str | None, reason: str | None, older_than: float | No
     for dead in look(from_env().broker_url, Selection()):
         there[dead.letter.reason] += 1
         if selection.takes(dead):
-            found.append((dead.letter.time, _summary(dead) if as_json else _row(dead, selection.now)))
+            found.append((dead.letter.time, _summary(dead) if as_json else row(dead, selection.now)))
     # What an earlier look put back RabbitMQ may hand out in another order.
     shown = [each for _, each in sorted(found, key=itemgetter(0))]
     if as_json:
         for summary in shown:
             click.echo(json.dumps(summary))
     elif shown:
-        _print_list(shown, Console())
+        print_list(shown, Console())
     else:
         click.echo(_nothing(selection, there))
 
@@ -111,7 +104,7 @@ def show(letter_id: str, as_json: bool) -> None:
             }
             click.echo(json.dumps(whole, default=str))
         else:
-            _print(dead, Console())
+            print_letter(dead, Console())
         return
     raise click.ClickException(
         f"no letter's id begins with {letter_id!r}; `superhero quarantine list` has them"
@@ -135,6 +128,7 @@ def replay_letters(
 
     After a pipeline was put right, restart the workers, then replay: a worker that runs has the old code.
     Each letter is removed once the broker confirmed it. It can be repeated: a record stands in a sink once.
+    Exit status 1 when none has that ID, channel or reason.
     """
     selection = _chosen(letter_id, channel, reason, older_than, everything)
     url = from_env().broker_url
@@ -142,9 +136,11 @@ def replay_letters(
         done = replay(url, selection, shown.add)
     if as_json:
         click.echo(json.dumps({"replayed": done.replayed, "kept": done.kept}))
-        return
-    click.echo(f"{done.replayed} replayed")
-    if done.kept:
+    else:
+        click.echo(f"{done.replayed:,} replayed")
+    if not (done.replayed or done.kept):
+        _complain(url, selection)
+    if done.kept and not as_json:
         click.echo(f"kept, for they name no channel to go to: {', '.join(done.kept)}")
 
 
@@ -163,13 +159,18 @@ def purge_letters(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Throw letters away."""
+    """Throw letters away.
+
+    Exit status 1 when none has that ID, channel or reason.
+    """
     url, selection = from_env().broker_url, _chosen(letter_id, channel, reason, older_than, everything)
     if not yes:
         click.confirm("What is purged is gone for ever. Purge?", abort=True)
     with progress("purging", total=count(url), unit="letters") as shown:
         purged = purge(url, selection, shown.add)
-    click.echo(json.dumps({"purged": purged}) if as_json else f"{purged} purged")
+    click.echo(json.dumps({"purged": purged}) if as_json else f"{purged:,} purged")
+    if not purged:
+        _complain(url, selection)
 
 
 @command.command("save")
@@ -197,6 +198,13 @@ def _chosen(
     return Selection(id=letter_id, channel=channel, reason=reason, older_than_s=older_than)
 
 
+def _complain(url: str, selection: Selection) -> None:
+    """End with what there is, where something was named and is not there; none so old may be expected."""
+    if (selection.id, selection.channel, selection.reason) != (None, None, None):
+        there = Counter(dead.letter.reason for dead in look(url, Selection()))
+        raise click.ClickException(_nothing(selection, there))
+
+
 def _summary(dead: DeadLetter) -> dict[str, Any]:
     return {
         "id": dead.id,
@@ -209,36 +217,8 @@ def _summary(dead: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _print_list(rows: Sequence[tuple[str, ...]], console: Console) -> None:
-    """Print a table, with the errors beneath where they find no room in it."""
-    table = _table(_HEADS, rows)
-    if _narrowest(table) > console.width:
-        table = _table(_HEADS[:-1], [row[:-1] for row in rows])
-    # Wider than the screen at worst: an id that is cut is of no use.
-    console.width = max(console.width, _narrowest(table))
-    console.print(table)
-    if len(table.columns) < len(_HEADS):
-        for row in rows:
-            console.print(f"{row[0]}: {row[-1]}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _table(heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table()
-    for head, *cells in zip(heads, *rows, strict=True):
-        # The id and the reason are what other commands take: they are never broken or cut.
-        width = _NARROWEST.get(head) or max(map(len, (head, *cells)))
-        table.add_column(head, min_width=width, overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
-
-
-def _narrowest(table: Table) -> int:
-    return sum((column.min_width or 0) + len(" │ ") for column in table.columns) + len("│")
-
-
 def _nothing(selection: Selection, there: Counter[str]) -> str:
-    """Say why no letter is listed: there is none, or none that is meant."""
+    """Say why no letter is found: there is none, or none that is meant."""
     if not there:
         return "nothing in quarantine"
     reasons = ", ".join(f"{reason} ({count})" for reason, count in sorted(there.items()))
@@ -247,43 +227,3 @@ def _nothing(selection: Selection, there: Counter[str]) -> str:
     if selection.reason is None or selection.reason in known:
         return text
     return f"{text}\n{selection.reason!r} is no reason; there are {', '.join(sorted(known))}"
-
-
-def _row(dead: DeadLetter, now: datetime) -> tuple[str, ...]:
-    age_s = dead.age_s(now)
-    return (
-        dead.id,
-        dead.letter.channel,
-        dead.letter.reason,
-        "?" if age_s is None else _age(age_s),
-        str(len(dead.body)),
-        str(len(dead.record_ids) or ""),
-        dead.letter.error[:120],
-    )
-
-
-def _age(seconds: float) -> str:
-    for unit in ("d", "h", "m"):
-        if seconds >= _UNITS_S[unit]:
-            return f"{seconds / _UNITS_S[unit]:.0f}{unit}"
-    return f"{max(seconds, 0):.0f}s"
-
-
-def _print(dead: DeadLetter, console: Console) -> None:
-    table = Table("what", "value", title=f"letter {dead.id}", title_justify="left")
-    age_s = dead.age_s(datetime.now(UTC))
-    facts = {
-        "channel": dead.letter.channel,
-        "reason": dead.letter.reason,
-        "error": dead.letter.error,
-        "time": dead.letter.time + (f" ({_age(age_s)} ago)" if age_s is not None else ""),
-        "records": ", ".join(dead.record_ids[:20]),
-        "content type": f"{dead.message.content_type} {dead.message.content_encoding}",
-        **{f"header {name}": str(value) for name, value in dead.message.headers.items()},
-    }
-    for name, value in facts.items():
-        table.add_row(escape(name), escape(value[:_SHOWN_BYTES]))
-    console.print(table)
-    size = len(dead.body)
-    console.print(f"body, {size} bytes" + (f", the first {_SHOWN_BYTES}:" if size > _SHOWN_BYTES else ":"))
-    console.print(dead.body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"), markup=False, highlight=False)

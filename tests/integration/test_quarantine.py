@@ -150,6 +150,20 @@ def test_everything_must_be_asked_for(bench: Bench, verb: list[str]) -> None:
     assert listed(bench) == []
 
 
+@pytest.mark.parametrize("verb", [["replay"], ["purge", "--yes"]])
+@pytest.mark.parametrize("named", [["--reason", "nosuch"], ["--channel", "nowhere"], ["nope"]])
+def test_who_names_what_is_not_there_is_told_what_is(bench: Bench, verb: list[str], named: list[str]) -> None:
+    some(bench)
+    told = superhero(bench, *verb, *named)
+    assert told.exit_code == 1
+    there = "no letter matches; 3 in quarantine, for: sink-refused (1), step-failed (1), undecodable (1)"
+    assert there in told.stderr
+    assert ("'nosuch' is no reason; there are" in told.stderr) == ("nosuch" in named)
+    assert superhero(bench, *verb, "--older-than", "1h").exit_code == 0
+    assert 0 in json.loads(superhero(bench, *verb, *named, "--json").stdout).values()
+    assert len(listed(bench)) == 3
+
+
 def test_what_was_replayed_is_ingested_once_however_often(bench: Bench, wait_until: WaitUntil) -> None:
     some(bench)
     twice = task([envelope(0), envelope(1)])
