@@ -10,9 +10,10 @@ from kombu.message import Message
 from superhero.errors import BrokerUnavailable
 from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, condemn
+from superhero.transport.envelope import envelopes_in, is_record_id
 from superhero.transport.topology import DEAD_NAME, DEAD_QUEUE
 from tasks import resources
-from tasks.batches import Bad, task_message
+from tasks.batches import Bad, list_of, task_message
 from tasks.blame import FAULTS
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ def put(message: RawMessage, channel: str, reason: Reason, error: str) -> None:
     """Put a message into quarantine. Raise BrokerUnavailable when it is not known to be there."""
     letter = condemn(message, channel, reason, error)
     resources.sender().send(letter, DEAD_NAME, channel, declare=[DEAD_QUEUE])
-    log.error("into quarantine, from channel %s: %s", channel, reason.value)
+    log.error("into quarantine, from channel %s: %s, %s", channel, _named(message), reason.value)
     log.debug("the reason in full: %s", error)
 
 
@@ -58,3 +59,16 @@ def set_aside(
         global messages_set_aside
         messages_set_aside += 1
         message.ack_log_error(log, connection_errors)
+
+
+def _named(message: RawMessage) -> str:
+    """Return what is in a message, for the log; an id that is none may be anything and is not shown."""
+    found = envelopes_in(message.body)
+    try:
+        raws = list_of(found[1]) if found else []
+    except (ValueError, RecursionError):
+        raws = []
+    ids = [raw["id"] for raw in raws if isinstance(raw, dict) and is_record_id(raw.get("id"))]
+    if not ids:
+        return "a message that shows no record id"
+    return f"record {ids[0]}" if len(ids) == 1 else f"records {ids[0]} and {len(ids) - 1:,} more"

@@ -165,7 +165,11 @@ def test_every_malformed_message_goes_to_quarantine_as_it_came(bench: Bench, wai
         assert letter.letter.channel == CHANNEL
         assert letter.letter.error
     assert worker.running
-    assert worker.log_path.read_text().count("ready.") == 1, "it had to reconnect"
+    log = worker.log_path.read_text()
+    assert log.count("ready.") == 1, "it had to reconnect"
+    assert f"into quarantine, from channel {CHANNEL}: record {GOOD['id']}, pipeline-failed" in log
+    assert f"into quarantine, from channel {CHANNEL}: a message that shows no record id, undecodable" in log
+    assert "../x" not in log
 
 
 def mutated(number: int, chance: Random) -> RawMessage:
