@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 # White space before a scheme separates, other white space belongs to a folder's name.
 BETWEEN_URLS = re.compile(r"\s+(?=[a-z][a-z0-9+-]*:)")
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,49}")
 _FOLDERS = ("json", "parquet", "delta")
 _OWN = (*_FOLDERS, "postgresql", "mariadb", "sqlite")
 
@@ -28,3 +29,12 @@ def sink_urls(text: str) -> str:
         if scheme in _FOLDERS and (not path or (path != rest and not path.startswith("/"))):
             raise ValueError(f"{scheme}: names no folder; write {scheme}:///absolute or {scheme}:relative")
     return text
+
+
+def schemes(text: str) -> str:
+    """Return the schemes that URLs begin with, for an error: nothing behind them, as that may be secret."""
+    found = (url.partition(":") for url in BETWEEN_URLS.split(text.strip()))
+    return ", ".join(
+        repr(f"{scheme}:") if colon and _SCHEME.fullmatch(scheme) else "what begins with no scheme"
+        for scheme, colon, _ in found
+    )

@@ -22,7 +22,7 @@ from superhero.ops.datasets import Row, rows
 from superhero.ops.lakes import DeltaTables, ParquetBucket, ParquetFolder, not_installed
 from superhero.ops.objects import layout_of
 from superhero.ops.sources import READABLE, source_of
-from superhero.sink_urls import BETWEEN_URLS
+from superhero.sink_urls import BETWEEN_URLS, schemes
 
 _OF_THE_SINK = frozenset({"object_key", "object_row", "date", "dataset"})
 _JSON = ("payload", "extra")
@@ -56,7 +56,7 @@ def open_reader(sinks: str) -> Reader:
             case "postgresql" | "mariadb" | "sqlite":
                 return _Sql(url)
     known = ", ".join(f"{scheme}:" for scheme in (*READABLE, *_DRIVERS))
-    raise SettingsError(f"no sink that can be read is named; known: {known}")
+    raise SettingsError(f"no sink that can be read is named: {schemes(sinks)}; known: {known}")
 
 
 def is_json_lines(sinks: str) -> bool:

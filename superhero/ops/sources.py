@@ -7,7 +7,7 @@ from pathlib import Path
 
 from superhero.errors import SettingsError
 from superhero.ops.objects import FOLDER, MANIFEST
-from superhero.sink_urls import BETWEEN_URLS
+from superhero.sink_urls import BETWEEN_URLS, schemes
 
 READABLE = ("json", "parquet", "delta")
 
@@ -54,6 +54,6 @@ def source_of(sinks: str) -> Source:
     # The URL is not shown: that of a database may hold a password.
     known = ", ".join(f"{kind}:" for kind in READABLE)
     raise SettingsError(
-        f"only folders can be read: write {known} and a path, like json:///data; "
+        f"only folders can be read, not {schemes(sinks)}: write {known} and a path, like json:///data; "
         "a database answers its own clients, a bucket any that reads Parquet or Delta Lake"
     )

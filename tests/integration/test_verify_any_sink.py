@@ -33,6 +33,22 @@ def test_a_whole_run_has_no_gap_and_its_games_stand_as_told(url: str, tmp_path: 
     assert found["games"]["completed"] == found["games"]["ingested"] == 5
 
 
+@pytest.mark.parametrize(
+    ("sink", "named"),
+    [
+        ("s3://bucket", "'s3:'"),
+        ("redis://:s3cret@host json+x:y", "'redis:', 'json+x:'"),
+        ("lake", "no scheme"),
+    ],
+)
+def test_a_sink_that_cannot_be_read_is_named_without_its_password(sink: str, named: str) -> None:
+    refused = superhero("verify", sink, "--offline")
+    assert refused.exit_code == 2
+    assert named in refused.output
+    assert "known: json:, parquet:" in refused.output
+    assert "s3cret" not in refused.output
+
+
 def test_a_record_that_is_missing_is_found(url: str, tmp_path: Path) -> None:
     records, _ = simulated(tmp_path, "--games", 5)
     lines = records.read_text().splitlines(keepends=True)
