@@ -139,6 +139,12 @@ def explicit_services(environ: Mapping[str, str] | None = None) -> bool:
     return any(environ.get(variable, "").strip() for variable in ("BROKER_URL", "REDIS_URL"))
 
 
+def columns(environ: Mapping[str, str] | None = None) -> int | None:
+    """Return how wide COLUMNS says that output shall be; None where it says nothing."""
+    text = (os.environ if environ is None else environ).get("COLUMNS", "")
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
+
+
 def without_password(url: str) -> str:
     """Return `url`, or several, fit for a log or a screen: a password in it is shown as `***`."""
     return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))

@@ -6,14 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from superhero.chaos.account import Count
 from superhero.chaos.verdict import Row, Verdict
 from superhero.ops import verify
-
-_WIDTH = 140
+from superhero.ops.printing import stdout_console
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,7 @@ def as_dict(verdict: Verdict) -> dict[str, Any]:
 
 def show(verdict: Verdict, folder: Path) -> None:
     """Print the table, why faults could not be brought about, and where everything is."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = stdout_console()
     shown = lines(verdict.rows)
     with_plain = any(line.plain for line in shown)
     table = Table(title="superhero beside plain Celery" if with_plain else "superhero", title_justify="left")

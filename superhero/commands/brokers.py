@@ -25,10 +25,10 @@ from superhero.brokers.bout import TRIALS, Load
 from superhero.brokers.comparison import Comparison, Result, Say, compare
 from superhero.commands.folders import a_folder, folder_option
 from superhero.config import explicit_services, from_env
+from superhero.ops.printing import stdout_console
 from superhero.reports.brokers import brokers_report, figure, millis, shown_trial, tone
 from superhero.reports.files import write
 
-_WIDTH = 140
 _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
 
 
@@ -117,9 +117,7 @@ def _progress(total: int) -> Iterator[Say]:
 
 
 def _print(found: Comparison) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = stdout_console()
     for note in found.notes:
         console.print(note, style="dim", highlight=False, soft_wrap=True)
     load = found.load

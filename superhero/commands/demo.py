@@ -16,6 +16,7 @@ from superhero.commands.folders import a_folder
 from superhero.commands.progress import progress
 from superhero.config import Settings, explicit_services, from_env
 from superhero.ops.depths import dead_letters
+from superhero.ops.printing import stdout_console
 from superhero.ops.processes import Process
 from superhero.ops.run import PipelineRun, Played, played
 from superhero.ops.services import open_services
@@ -110,7 +111,7 @@ def _watch(run: PipelineRun, bots: Process) -> Played:
 
 
 def _print(report: Played, counted: Tally, quarantined: int, output_dir: Path, seconds: float) -> None:
-    console = Console()
+    console = stdout_console()
     table = Table("", title="what went in, what came out", title_justify="left")
     for column in ("in", "out", "missing", "doubled"):
         table.add_column(column, justify="right")

@@ -13,6 +13,7 @@ from rich.table import Table
 from superhero.config import from_env
 from superhero.ops.checks import State
 from superhero.ops.doctor import Report, examine
+from superhero.ops.printing import stdout_console
 
 _MARKS: dict[State, str] = {
     "ok": "[green]ok[/]",
@@ -35,7 +36,7 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2))
     else:
-        _print(report, Console())
+        _print(report, stdout_console())
     raise SystemExit(0 if report.can_run else 1)
 
 

@@ -15,6 +15,7 @@ from superhero.commands.folders import a_folder, folder_option
 from superhero.commands.progress import progress
 from superhero.config import explicit_services, from_env
 from superhero.ops.depths import sparkline
+from superhero.ops.printing import stdout_console
 from superhero.ops.trials import NAMES, Outcome, Size, run_trial, runs
 from superhero.reports.files import write
 from superhero.reports.trials import as_dict, trials_report
@@ -78,7 +79,7 @@ def _trial(name: str, told: str) -> click.Command:
         if as_json:
             click.echo(json.dumps([as_dict(outcome) for outcome in outcomes], indent=2))
         else:
-            _print(outcomes, Console(), folder)
+            _print(outcomes, stdout_console(), folder)
             click.echo(f"Report: {report.resolve()}")
         raise SystemExit(0 if all(outcome.clean for outcome in outcomes) else 1)
 

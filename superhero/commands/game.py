@@ -12,6 +12,7 @@ from rich.text import Text
 
 from superhero.commands.query import asked, sink_option
 from superhero.ops.fights import Blow, Fight, fight_of
+from superhero.ops.printing import stdout_console
 from superhero.ops.tables import open_tables
 
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
@@ -36,7 +37,7 @@ def command(token: str, sink: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(fight), ensure_ascii=False, indent=1))
     else:
-        _tell(fight, Console(highlight=False))
+        _tell(fight, stdout_console(highlight=False))
 
 
 def _tell(fight: Fight, console: Console) -> None:

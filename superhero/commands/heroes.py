@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -15,6 +14,7 @@ from superhero.commands.progress import progress
 from superhero.config import from_env, without_password
 from superhero.errors import BrokerUnavailable, RosterError
 from superhero.eventlog import as_log_record
+from superhero.ops.printing import stdout_console
 from superhero.roster import Hero, listing, read_file, shipped, store, stored
 from superhero.roster.pull import FIRST_ID, LAST_ID, HeroApi, Pulled, pull
 from superhero.transport import CeleryHandler
@@ -85,7 +85,7 @@ def list_(as_json: bool) -> None:
         rows = [{"id": h.id, "name": h.name, "health": h.health, "attack": h.attack} for h in heroes]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     elif heroes:
-        Console().print(_table(heroes))
+        stdout_console().print(_table(heroes))
     else:
         click.echo("no heroes are loaded: superhero heroes load", err=True)
     raise SystemExit(0 if heroes else 1)

@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from superhero.commands.query import asked, sink_option
+from superhero.ops.printing import stdout_console
 from superhero.ops.standings import Player, standings
 from superhero.ops.tables import open_tables
 
@@ -36,7 +36,7 @@ def command(sink: str | None, top: int, as_json: bool) -> None:
         rows = [{"place": place, **asdict(each)} for place, each in enumerate(players[:top], start=1)]
         click.echo(json.dumps(rows, indent=1))
     else:
-        Console().print(_table(players[:top], len(players)))
+        stdout_console().print(_table(players[:top], len(players)))
 
 
 def _table(players: list[Player], all_of_them: int) -> Table:

@@ -22,6 +22,7 @@ from superhero.client import Bot
 from superhero.commands.participants import participants_option
 from superhero.config import from_env, without_password
 from superhero.crowd import Crowd, Score, allow_connections, check_split
+from superhero.ops.printing import stdout_console
 
 _CONNECTING = 64  # bots of a crowd that connect at a time
 _MOST_SEEDS = 1 << 32
@@ -199,4 +200,4 @@ def _print(score: Score, players: int, seed: int, as_json: bool) -> None:
         ("games per minute", f"{score.games_per_minute:,.0f}"),
     ):
         table.add_row(name, value)
-    Console().print(table)
+    stdout_console().print(table)

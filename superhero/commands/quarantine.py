@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from superhero.commands.letter_tables import UNITS_S, print_letter, print_list, row
 from superhero.commands.progress import progress
 from superhero.config import from_env
 from superhero.ops.letters import restore, save
+from superhero.ops.printing import stdout_console
 from superhero.ops.quarantine import DeadLetter, Selection, count, look, purge, replay
 from superhero.transport.dead_letters import Reason
 
@@ -81,7 +81,7 @@ def list_letters(channel: str | None, reason: str | None, older_than: float | No
         for summary in shown:
             click.echo(json.dumps(summary))
     elif shown:
-        print_list(shown, Console())
+        print_list(shown, stdout_console())
     else:
         click.echo(_nothing(selection, there))
 
@@ -104,7 +104,7 @@ def show(letter_id: str, as_json: bool) -> None:
             }
             click.echo(json.dumps(whole, default=str))
         else:
-            print_letter(dead, Console())
+            print_letter(dead, stdout_console())
         return
     raise click.ClickException(
         f"no letter's id begins with {letter_id!r}; `superhero quarantine list` has them"

@@ -11,12 +11,12 @@ from itertools import islice
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from superhero.commands.progress import progress
 from superhero.config import from_env
+from superhero.ops.printing import stdout_console
 from superhero.ops.sources import Source, source_of
 from superhero.ops.tables import Answer, open_tables
 
@@ -92,7 +92,7 @@ def _print_table(answer: Answer) -> None:
             column.justify = "right"
     for row in rows[:_SHOWN]:
         table.add_row(*(escape(_cell(value)) for value in row))
-    console = Console()
+    console = stdout_console()
     console.print(table)
     if len(rows) > _SHOWN:
         console.print(f"The first {_SHOWN:,} rows; --csv and --json print them all.")

@@ -20,6 +20,7 @@ from superhero.config import from_env
 from superhero.errors import StoreError
 from superhero.ops.assessment import is_broken
 from superhero.ops.losses import SURE_AFTER_S
+from superhero.ops.printing import stdout_console
 from superhero.ops.vitals import Vitals
 
 _LOOKS_ONCE_S = SURE_AFTER_S + 1.6
@@ -57,7 +58,7 @@ def command(every_s: float, once: bool, as_json: bool) -> None:
         last = vitals.look()  # with nothing to look at, that is an error and no picture
         if once:
             last = _for_a_while(vitals, over)
-            click.echo(json.dumps(last)) if as_json else Console().print(Screen().shown(last))
+            click.echo(json.dumps(last)) if as_json else stdout_console().print(Screen().shown(last))
         else:
             with _shown(as_json) as show:
                 last = _go_on(vitals, over, every_s, last, show)

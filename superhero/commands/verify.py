@@ -23,6 +23,7 @@ from superhero.ops.depths import Waiting, waiting
 from superhero.ops.expected import Expected, read_expected
 from superhero.ops.held import KeyVerdict, hold
 from superhero.ops.mirror import mirrored
+from superhero.ops.printing import stdout_console
 from superhero.ops.quarantine import Selection, look
 from superhero.ops.readers import is_json_lines, open_reader
 from superhero.ops.spooled import spooled_ids
@@ -75,7 +76,7 @@ def command(
     if as_json:
         click.echo(json.dumps(in_json(found), indent=1))
     else:
-        show(found, Console(), by_producer=by_producer)
+        show(found, stdout_console(), by_producer=by_producer)
     raise SystemExit(0 if found.clean else 1)
 
 

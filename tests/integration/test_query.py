@@ -139,6 +139,23 @@ def test_a_game_is_told_turn_by_turn(sink: str) -> None:
     assert "15 of 20" in shown
 
 
+def test_in_a_pipe_nothing_is_cut_or_folded_and_no_line_ends_in_blanks(sink: str) -> None:
+    wide = "x" * 300
+    for shown in (
+        run(
+            "query", f"select '{wide}' as a, record_id as b from RECORDS limit 3", "--sink", sink, COLUMNS=""
+        ),
+        run("game", GAME, "--sink", sink, COLUMNS=""),
+        run("leaderboard", "--sink", sink, COLUMNS=""),
+    ):
+        assert shown.exit_code == 0, shown.output
+        assert "…" not in shown.output
+        assert [line for line in shown.output.splitlines() if line != line.rstrip()] == []
+    told = run("query", f"select '{wide}' as a from RECORDS limit 3", "--sink", sink, COLUMNS="").output
+    assert sum(wide in line for line in told.splitlines()) == 3
+    assert max(map(len, run("leaderboard", "--sink", sink, COLUMNS="40").output.splitlines())) <= 40
+
+
 def test_a_game_that_is_not_there_is_told(sink: str) -> None:
     refused = run("game", "0" * 16 + "x", "--sink", sink)
     assert (refused.exit_code, "no game" in refused.output) == (2, True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from superhero.config import Settings, explicit_services, from_env, variable_of, without_password
+from superhero.config import Settings, columns, explicit_services, from_env, variable_of, without_password
 from superhero.errors import SettingsError
 
 PROXIES = (ip_network("10.0.0.1/32"), ip_network("fd00::/8"))
@@ -191,6 +191,11 @@ def test_every_setting_is_documented_and_has_a_variable() -> None:
         "SPOOL_DIR",
     }
     assert all(name in str(caught.value) for name in bad.keys() - free_text)
+
+
+def test_columns_says_how_wide_output_is_or_nothing() -> None:
+    said = ("120", "", "0", "wide", "-80", "٣")
+    assert [columns({"COLUMNS": text}) for text in said] == [120, None, None, None, None, None]
 
 
 def test_services_are_explicit_once_the_user_named_one() -> None:
