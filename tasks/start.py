@@ -20,6 +20,7 @@ from celery.utils.nodenames import default_nodename, nodesplit
 from kombu import Connection
 
 from sinks import shown
+from superhero.plural import counted
 from superhero.transport.topology import UNROUTED_NAME
 from tasks import shutdown
 from tasks.registry import REGISTRY
@@ -124,9 +125,9 @@ def _ready(sender: Any, **_: Any) -> None:
     app = sender.app
     channels = [name for name in app.amqp.queues.consume_from if name != UNROUTED_NAME]
     log.warning(
-        "ready as %s: %d channels, %d pipelines, writing to %s",
+        "ready as %s: %s, %s, writing to %s",
         sender.hostname,
-        len(channels),
-        REGISTRY.count(),
+        counted(len(channels), "channel"),
+        counted(REGISTRY.count(), "pipeline"),
         shown(app.conf.superhero_secret_sinks),
     )

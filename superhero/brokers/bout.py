@@ -13,6 +13,7 @@ from superhero.chaos.tail import Tail
 from superhero.errors import ServiceError
 from superhero.ops.processes import Process, Processes, project_root
 from superhero.ops.usage import Meter
+from superhero.plural import counted
 
 _READY_TIMEOUT_S = 90.0
 _LONGEST_S = 600.0
@@ -164,11 +165,11 @@ class Bout:
         if self._trial.killed and not self._marks and self._sent >= third:
             for worker in self._workers:
                 worker.kill9()
-            self._mark(f"{len(self._workers)} workers killed")
+            self._mark(f"{counted(len(self._workers), 'worker')} killed")
             self._workers, self._ready_at = [], None
         back = len(self._marks) == 1 and self._sent >= 2 * third
         if (self._trial.killed and back) or (not self._trial.before and not self._marks and done):
-            self._mark(f"{self._several} workers {'back' if self._trial.killed else 'come'}")
+            self._mark(f"{counted(self._several, 'worker')} {'back' if self._trial.killed else 'come'}")
             self._start_workers()
 
     def _is_over(self, producer: Process) -> bool:

@@ -21,6 +21,7 @@ from superhero.chaos.proxy import Link, by_way_of
 from superhero.chaos.tail import Tail
 from superhero.errors import ServiceError
 from superhero.ops.processes import Process, Processes, project_root, superhero_argv
+from superhero.plural import counted
 
 LINKS = ("bots-server", "server-redis", "server-broker")
 SERVERS = 2
@@ -94,7 +95,7 @@ class Games:
             self._bots.stop()
         if not self._watch(lambda: not self._redis.zcard(keys.deadlines()), timeout_s):
             stuck = self._redis.zcard(keys.deadlines())
-            yield f"{stuck} games have not ended {timeout_s:g} s after the bots left"
+            yield f"{counted(stuck, 'game')} not ended {timeout_s:g} s after the bots left"
         if not self._watch(lambda: not self._outboxes(), timeout_s):
             yield f"events are still in the outboxes {', '.join(self._outboxes())} after {timeout_s:g} s"
         self.note_producers()

@@ -26,6 +26,7 @@ from superhero.brokers.comparison import Comparison, Result, Say, compare
 from superhero.commands.folders import a_folder, folder_option
 from superhero.config import explicit_services, from_env
 from superhero.ops.printing import stdout_console
+from superhero.plural import counted
 from superhero.reports.brokers import brokers_report, figure, millis, shown_trial, tone
 from superhero.reports.files import write
 
@@ -121,7 +122,7 @@ def _print(found: Comparison) -> None:
     for note in found.notes:
         console.print(note, style="dim", highlight=False, soft_wrap=True)
     load = found.load
-    title = f"{load.records:,} records; in each trial: lost / doubled"
+    title = f"{counted(load.records, 'record')}; in each trial: lost / doubled"
     table = Table("broker", title=title, title_justify="left")
     for column in ("records/s", "p50 ms", "p99 ms", "CPU s", "MB", *(trial.name for trial in TRIALS)):
         table.add_column(column, justify="right")

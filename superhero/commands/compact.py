@@ -16,10 +16,11 @@ from superhero.errors import SettingsError
 from superhero.ops.compaction import GRACE_S, SEGMENT_BYTES, Compacted, compact
 from superhero.ops.delta_compaction import compact_table
 from superhero.ops.sources import Source
+from superhero.plural import counted
 
 _MIB = 1 << 20
-_MERGED = {"json": ("objects", "segments"), "delta": ("files", "files in all")}
-"""What is merged, by the kind of sink, and what it is called then."""
+_MERGED = {"json": ("object", "segment"), "delta": ("file", "file")}
+"""What is merged, by the kind of sink, and what it becomes."""
 
 
 @click.command(
@@ -104,6 +105,6 @@ def _rounds(every_s: float | None) -> Iterator[None]:
 
 def _told(done: Compacted, small: str, large: str) -> str:
     return (
-        f"{done.dataset}: {done.objects:,} {small} merged, {done.segments:,} {large}, "
-        f"{done.removed:,} small files removed"
+        f"{done.dataset}: {counted(done.objects, small)} merged, {counted(done.segments, large)} in all, "
+        f"{counted(done.removed, 'small file')} removed"
     )

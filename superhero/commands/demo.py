@@ -22,6 +22,7 @@ from superhero.ops.run import PipelineRun, Played, played
 from superhero.ops.services import open_services
 from superhero.ops.tally import Tally, count_files, tally
 from superhero.ops.waiting import wait_until
+from superhero.plural import counted
 
 _PLAY_TIMEOUT_S = 3600.0
 _DATASETS = ("GAME_META", "GAME_PODIUM", "ATTACKS", "PLAYERS", "RECORDS")
@@ -77,15 +78,15 @@ def command(
             run.start_workers(workers, concurrency=1)
         bots = run.start_bots(players, games, seed)
         report = _watch(run, bots)
-        counted = tally(run.output_dir, report.game_tokens, run.emitted())
+        tallied = tally(run.output_dir, report.game_tokens, run.emitted())
         run.stop()
         quarantined = dead_letters(services.broker_url)
-    clean = counted.clean and quarantined == 0
+    clean = tallied.clean and quarantined == 0
     if as_json:
-        facts = {**asdict(counted), "quarantined": quarantined, "clean": clean, "notes": services.notes}
+        facts = {**asdict(tallied), "quarantined": quarantined, "clean": clean, "notes": services.notes}
         click.echo(json.dumps(facts | {"games_per_minute": report.games_per_minute}, indent=2))
     else:
-        _print(report, counted, quarantined, run.output_dir, time.monotonic() - began)
+        _print(report, tallied, quarantined, run.output_dir, time.monotonic() - began)
     raise SystemExit(0 if clean else 1)
 
 
@@ -110,27 +111,27 @@ def _watch(run: PipelineRun, bots: Process) -> Played:
     return report
 
 
-def _print(report: Played, counted: Tally, quarantined: int, output_dir: Path, seconds: float) -> None:
+def _print(report: Played, tallied: Tally, quarantined: int, output_dir: Path, seconds: float) -> None:
     console = stdout_console()
     table = Table("", title="what went in, what came out", title_justify="left")
     for column in ("in", "out", "missing", "doubled"):
         table.add_column(column, justify="right")
-    games = (counted.games_completed, counted.games_ingested, counted.games_lost, counted.games_duplicated)
+    games = (tallied.games_completed, tallied.games_ingested, tallied.games_lost, tallied.games_duplicated)
     records = (
-        counted.records_emitted,
-        counted.records_written,
-        counted.records_lost,
-        counted.records_duplicated,
+        tallied.records_emitted,
+        tallied.records_written,
+        tallied.records_lost,
+        tallied.records_duplicated,
     )
     for name, (went_in, came_out, missing, doubled) in {"games": games, "log records": records}.items():
         table.add_row(name, str(went_in), str(came_out), bad(missing), bad(doubled))
     console.print(table)
     console.print(
-        f"{report.games_per_minute:,.0f} games per minute; {quarantined} messages in quarantine; "
+        f"{report.games_per_minute:,.0f} games per minute; {counted(quarantined, 'message')} in quarantine; "
         f"{seconds:.1f} s in all.",
         highlight=False,
     )
     console.print(f"Files under {output_dir / 'superhero'}:", highlight=False, soft_wrap=True)
     for dataset in _DATASETS:
         count = count_files(output_dir, dataset)
-        console.print(f"  {dataset:<12} {count} file{'' if count == 1 else 's'}", highlight=False)
+        console.print(f"  {dataset:<12} {counted(count, 'file')}", highlight=False)

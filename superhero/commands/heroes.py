@@ -15,6 +15,7 @@ from superhero.config import from_env, without_password
 from superhero.errors import BrokerUnavailable, RosterError
 from superhero.eventlog import as_log_record
 from superhero.ops.printing import stdout_console
+from superhero.plural import counted
 from superhero.roster import Hero, listing, read_file, shipped, store, stored
 from superhero.roster.pull import FIRST_ID, LAST_ID, HeroApi, Pulled, pull
 from superhero.transport import CeleryHandler
@@ -67,7 +68,7 @@ def pull_(path: Path, first: int, last: int, load_them: bool) -> None:
     settings = from_env()
     with HeroApi(settings.superhero_api_url, settings.superhero_api_token) as api:
         pulled = _pull_with_progress(api, path, range(first, last + 1))
-    click.echo(f"{len(pulled.heroes)} heroes in {path}")
+    click.echo(f"{counted(len(pulled.heroes), 'hero', 'heroes')} in {path}")
     for hero_id, reason in list(pulled.skipped.items())[:_SHOWN_SKIPPED]:
         click.echo(f"skipped {hero_id}: {reason}", err=True)
     if len(pulled.skipped) > _SHOWN_SKIPPED:
@@ -118,13 +119,14 @@ def publish(file: Path | None, patience_s: float) -> None:
                 f"{without_password(settings.broker_url)} did not confirm within {patience_s:g} s; "
                 "run the command again once it is back"
             )
-    click.echo(f"{len(heroes)} heroes published")
+    click.echo(f"{counted(len(heroes), 'hero', 'heroes')} published")
 
 
 def _load(heroes: list[Hero], add: bool) -> None:
     redis_url = from_env().redis_url
     store(redis_url, heroes, replace=not add)
-    click.echo(f"{len(heroes)} heroes {'added to' if add else 'loaded into'} {without_password(redis_url)}")
+    how = "added to" if add else "loaded into"
+    click.echo(f"{counted(len(heroes), 'hero', 'heroes')} {how} {without_password(redis_url)}")
 
 
 def _pull_with_progress(api: HeroApi, path: Path, ids: range) -> Pulled:
@@ -138,7 +140,7 @@ def _pull_with_progress(api: HeroApi, path: Path, ids: range) -> Pulled:
 
 
 def _table(heroes: list[Hero]) -> Table:
-    table = Table(title=f"{len(heroes)} heroes", title_justify="left")
+    table = Table(title=counted(len(heroes), "hero", "heroes"), title_justify="left")
     table.add_column("id", justify="right")
     table.add_column("name")
     table.add_column("health", justify="right")

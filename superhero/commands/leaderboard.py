@@ -13,6 +13,7 @@ from superhero.commands.query import asked, sink_option
 from superhero.ops.printing import stdout_console
 from superhero.ops.standings import Player, standings
 from superhero.ops.tables import open_tables
+from superhero.plural import counted
 
 _MEDALS = {1: "bold yellow", 2: "bold white", 3: "yellow"}
 
@@ -40,7 +41,7 @@ def command(sink: str | None, top: int, as_json: bool) -> None:
 
 
 def _table(players: list[Player], all_of_them: int) -> Table:
-    table = Table(title=f"{len(players):,} of {all_of_them:,} players", title_justify="left")
+    table = Table(title=f"{len(players):,} of {counted(all_of_them, 'player')}", title_justify="left")
     table.add_column("place", justify="right")
     table.add_column("player", no_wrap=True)
     for name in ("rating", "games", "won", "won %", "damage dealt per damage taken"):

@@ -23,6 +23,7 @@ from superhero.commands.participants import participants_option
 from superhero.config import from_env, without_password
 from superhero.crowd import Crowd, Score, allow_connections, check_split
 from superhero.ops.printing import stdout_console
+from superhero.plural import counted
 
 _CONNECTING = 64  # bots of a crowd that connect at a time
 _MOST_SEEDS = 1 << 32
@@ -165,8 +166,9 @@ class Minutes:
             return
         rate = 60 * (score.games_completed - self._last_games) / passed_s
         self._say(
-            f"{score.games_completed:,} games completed, {rate:,.0f} per minute; "
-            f"{score.games_timed_out:,} timed out, {score.failed:,} times a player could not finish one"
+            f"{counted(score.games_completed, 'game')} completed, {rate:,.0f} per minute; "
+            f"{score.games_timed_out:,} timed out, "
+            f"{counted(score.failed, 'time')} a player could not finish one"
         )
         self._last_s += passed_s
         self._last_games = score.games_completed

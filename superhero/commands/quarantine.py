@@ -19,6 +19,7 @@ from superhero.config import from_env
 from superhero.ops.letters import restore, save
 from superhero.ops.printing import stdout_console
 from superhero.ops.quarantine import DeadLetter, Selection, count, look, purge, replay
+from superhero.plural import counted
 from superhero.transport.dead_letters import Reason
 
 
@@ -179,7 +180,7 @@ def purge_letters(
 def save_letters(file: Path, channel: str | None, reason: str | None, older_than: float | None) -> None:
     """Write letters whole into FILE, JSON Lines that only you can read; they stay in quarantine."""
     selection = Selection(channel=channel, reason=reason, older_than_s=older_than)
-    click.echo(f"{save(from_env().broker_url, file, selection)} letters in {file}")
+    click.echo(f"{counted(save(from_env().broker_url, file, selection), 'letter')} in {file}")
 
 
 @command.command("restore")
@@ -187,7 +188,9 @@ def save_letters(file: Path, channel: str | None, reason: str | None, older_than
 def restore_letters(file: Path) -> None:
     """Put the letters that `save` wrote back into quarantine, but for those that are there already."""
     put_back, there = restore(from_env().broker_url, file)
-    click.echo(f"{put_back} put back into quarantine, {there} were there already")
+    click.echo(
+        f"{put_back:,} put back into quarantine, {there:,} {'was' if there == 1 else 'were'} there already"
+    )
 
 
 def _chosen(

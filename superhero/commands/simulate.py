@@ -27,6 +27,7 @@ from superhero.headless import PLAYERS, START, play
 from superhero.ops.answer_key import AnswerKeyWriter
 from superhero.ops.outlets import AT_A_TIME, Put, lines, pipeline
 from superhero.ops.pace import Pace
+from superhero.plural import counted
 from superhero.roster import read_file, shipped
 from superhero.transport import CeleryHandler
 
@@ -233,7 +234,10 @@ def _summarize(games: int, records: int, seconds: float, to: str, as_json: bool)
         }
         text = json.dumps(figures)
     else:
-        text = f"{games:,} games, {records:,} records in {seconds:,.2f} s ({rate:,.0f} a second) to {to}"
+        text = (
+            f"{counted(games, 'game')}, {counted(records, 'record')} in {seconds:,.2f} s "
+            f"({rate:,.0f} a second) to {to}"
+        )
     click.echo(text, err=to == _STDOUT)
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from superhero.ops.assessment import Finding, Weight, assess
 from superhero.ops.depths import sparkline
+from superhero.plural import counted
 
 _SPARKS = 24
 _STYLES = {Weight.BROKEN: "bold red", Weight.TROUBLE: "yellow", Weight.NOTE: "dim"}
@@ -65,7 +66,9 @@ class Screen:
         )
         table.add_row("lag", f"p50 {_ms(lag['p50'])}, p99 {_ms(lag['p99'])}", self._curve("lag"))
         table.add_row("games", f"{games['completed']:,}, {games['per_minute']:,.0f}/min", "")
-        table.add_row("spool", f"{spool['records']:,} records, {_bytes(spool['bytes'])}", _age(spool))
+        table.add_row(
+            "spool", f"{counted(spool['records'], 'record')}, {_bytes(spool['bytes'])}", _age(spool)
+        )
         table.add_row("quarantine", _zero("", look["quarantine"]), "")
         return table
 
@@ -94,7 +97,8 @@ def line(look: Look) -> str:
         f"{look['time'][11:19]} in {records['in']:,} ({records['in_per_s']:,.0f}/s), "
         f"out {records['out']:,} ({records['out_per_s']:,.0f}/s), waiting {records['waiting']:,}, "
         f"lost {records['lost']:,}, doubled {records['duplicated']:,}; "
-        f"{depth:,} messages queued, {len(look['workers'])} workers, {look['quarantine']:,} in quarantine, "
+        f"{counted(depth, 'message')} queued, {counted(len(look['workers']), 'worker')}, "
+        f"{look['quarantine']:,} in quarantine, "
         f"lag p99 {_ms(lag['p99'])}: {_said(assess(look))}"
     )
 
@@ -156,6 +160,10 @@ def _bytes(size: int) -> str:
         if size >= bytes_of_it:
             return f"{size / bytes_of_it:,.1f} {unit}"
     return f"{size} B"
+
+
+def _held(spool: Look) -> str:
+    return f"{counted(spool['records'], 'record')}, {_bytes(spool['bytes'])}"
 
 
 def _age(spool: Look) -> str:

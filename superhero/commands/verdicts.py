@@ -137,7 +137,8 @@ def _complaints(verdict: Verdict) -> Iterator[str]:
     for each in examples[:_MOST_EXAMPLES]:
         yield f"[red]look at[/] {escape(', '.join(each))}"
     if len(examples) > _MOST_EXAMPLES:
-        yield f"[red]and[/] at {len(examples) - _MOST_EXAMPLES:,} producers more: --json has them all"
+        more = counted(len(examples) - _MOST_EXAMPLES, "producer")
+        yield f"[red]and[/] at {more} more: --json has them all"
     for path in verdict.torn:
         yield f"[red]torn[/] the last line of {escape(path)} has no end"
     for path, lines in verdict.unreadable.items():
@@ -173,7 +174,9 @@ def _judgement(found: Finding, verdict: Verdict) -> str:
         return "[red]Something was lost or doubled, or cannot be accounted for.[/]"
     if not found.unpromised:
         return "[green]Nothing was lost, nothing stands twice.[/]"
-    whose = "" if found.unpromised == len(verdict.producers) else f" of {found.unpromised:,} producers"
+    whose = (
+        "" if found.unpromised == len(verdict.producers) else f" of {counted(found.unpromised, 'producer')}"
+    )
     how = "without --expect" if not whose else "for --expect does not name them"
     return (
         "[green]No gap among what arrived, nothing stands twice;[/] "

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from superhero.plural import counted
+
 OLD_S = 60.0
 """Seconds after which a record that a producer still holds is worth a word."""
 
@@ -32,12 +34,17 @@ def assess(vitals: Mapping[str, Any]) -> list[Finding]:
     records, queues, broker = vitals["records"], vitals["queues"], vitals["broker"]
     idle = [queue["channel"] for queue in queues if queue["depth"] and not queue["consumers"]]
     spool, quarantine = vitals["spool"], vitals["quarantine"]
+    lost, twice = records["lost"], records["duplicated"]
     said = [
-        (Weight.BROKEN, records["lost"], f"{records['lost']:,} records are lost: superhero verify"),
         (
             Weight.BROKEN,
-            records["duplicated"],
-            f"{records['duplicated']:,} rows stand twice: superhero verify",
+            lost,
+            f"{counted(lost, 'record')} {'is' if lost == 1 else 'are'} lost: superhero verify",
+        ),
+        (
+            Weight.BROKEN,
+            twice,
+            f"{counted(twice, 'row')} {'stands' if twice == 1 else 'stand'} twice: superhero verify",
         ),
         (Weight.TROUBLE, not broker["reachable"], "the broker does not answer: superhero doctor"),
         (Weight.TROUBLE, broker["blocked"], "the broker takes nothing: its memory or disk is full"),
@@ -49,12 +56,12 @@ def assess(vitals: Mapping[str, Any]) -> list[Finding]:
         (
             Weight.TROUBLE,
             spool["oldest_s"] > OLD_S,
-            f"{spool['records']:,} records wait at their producers, for up to {spool['oldest_s']:.0f} s",
+            f"producers hold {counted(spool['records'], 'record')}, for up to {spool['oldest_s']:.0f} s",
         ),
         (
             Weight.TROUBLE,
             quarantine,
-            f"{quarantine:,} messages in quarantine: superhero quarantine list",
+            f"{counted(quarantine, 'message')} in quarantine: superhero quarantine list",
         ),
         (
             Weight.NOTE,

@@ -17,6 +17,7 @@ import orjson
 from superhero.errors import BrokerUnavailable
 from superhero.eventlog import told
 from superhero.headless import Record
+from superhero.plural import counted
 from superhero.transport.capture import Captured
 from superhero.transport.counters import Counters
 from superhero.transport.envelope import Envelope, decode, encode_fields, with_id
@@ -145,7 +146,8 @@ class _Pressure:
                 confirmed, moved_at = now.confirmed, self._clock()
             elif self._clock() - moved_at > self._patience_s:
                 raise BrokerUnavailable(
-                    f"the broker confirmed nothing for {self._patience_s:g} s, {now.waiting:,} records wait"
+                    f"the broker confirmed nothing for {self._patience_s:g} s, "
+                    f"with {counted(now.waiting, 'record')} waiting"
                     f"{f': {now.last_error}' if now.last_error else ''}; run the command again once it is "
                     "back: the same seed gives the same record ids, so nothing is doubled"
                 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from superhero.ops.timeline import Seen, rates
 from superhero.ops.trials import Outcome
+from superhero.plural import counted
 from superhero.reports.files import Report
 from superhero.reports.machine import machine, sentence
 from superhero.reports.page import Cell, heading, page, paragraph, plots, table, tiles, verdict
@@ -64,10 +65,10 @@ def verdict_of(outcomes: Sequence[Outcome]) -> str:
     lost = sum(t.records_lost + t.games_lost for t in tallies)
     doubled = sum(t.records_duplicated + t.games_duplicated for t in tallies)
     quarantined = sum(outcome.dead_letters for outcome in outcomes)
-    said = f"{games:,} games, {records:,} records: {lost:,} lost, {doubled:,} doubled"
+    said = f"{counted(games, 'game')}, {counted(records, 'record')}: {lost:,} lost, {doubled:,} doubled"
     said += f", {quarantined:,} in quarantine"
     wrong = sum(t.contradictions for t in tallies)
-    return f"{said}, {wrong:,} contradictions" if wrong else said
+    return f"{said}, {counted(wrong, 'contradiction')}" if wrong else said
 
 
 def plots_of(outcome: Outcome) -> list[Plot]:

@@ -171,7 +171,7 @@ class Outlet:
         if dropped > self._told_dropped:
             self._told_dropped = dropped
             self._publisher.trouble.note(
-                RecordsDropped(f"{dropped} records were dropped so far: what holds them is full")
+                RecordsDropped(f"records dropped so far: {dropped}, as what holds them is full")
             )
         if time.monotonic() >= self._tell_at:
             if self._tell_at:

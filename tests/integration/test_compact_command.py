@@ -63,7 +63,7 @@ def test_a_delta_table_s_files_become_one_and_hold_the_same(tmp_path: Path) -> N
     done = superhero("compact", "--sink", url, "--json")
     merged = {each["dataset"]: each for each in json.loads(done.stdout)}
     assert merged["RECORDS"]["objects"] > 1 and merged["RECORDS"]["segments"] == 1
-    assert "HEROES: 0 files merged, 1 files in all" in superhero("compact", "--sink", url).output
+    assert "HEROES: 0 files merged, 1 file in all" in superhero("compact", "--sink", url).output
     assert answers(url) == before
     ingest(records, url)  # delivered again
     verified = superhero("verify", url, "--expect", tmp_path / "expected.json")

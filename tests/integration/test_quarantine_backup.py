@@ -49,7 +49,7 @@ def test_what_was_saved_can_be_put_back_whole_and_only_once(broker: str, tmp_pat
     assert letters(broker) == before, "they stay"
     assert purge(broker, Selection(channel=CHANNEL)) == 1
     again = quarantine(broker, "restore", str(file))
-    assert again.output == "1 put back into quarantine, 1 were there already\n"
+    assert again.output == "1 put back into quarantine, 1 was there already\n"
     assert sorted(letters(broker)) == sorted(before)
     (whole,) = [dead for dead in look(broker, Selection()) if dead.letter.channel == "other"]
     assert (whole.message.content_type, whole.message.headers["n"]) == ("text/plain", 1)

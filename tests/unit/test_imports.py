@@ -78,7 +78,8 @@ RULES = {
     "superhero.brokers": ANYBODY,
     "superhero.brokers.arms.kafka": Rule(("superhero.brokers",), frozenset({"confluent_kafka", "kombu"})),
     "superhero.reports": Rule(
-        ("superhero.brokers", "superhero.ops", "superhero.reports"), frozenset({"matplotlib"})
+        ("superhero.brokers", "superhero.ops", "superhero.plural", "superhero.reports"),
+        frozenset({"matplotlib"}),
     ),
     "superhero.chaos.database": Rule(("superhero",), frozenset({"sqlalchemy"})),
     "superhero.config": Rule(("superhero.errors", "superhero.sink_urls")),
@@ -121,7 +122,13 @@ RULES = {
     "tasks": Rule(
         (
             *("tasks", "sinks", "superhero.errors", "superhero.events", "superhero.keys"),
-            *("superhero.loglines", "superhero.pulse", "superhero.redis_clients", "superhero.transport"),
+            *(
+                "superhero.loglines",
+                "superhero.plural",
+                "superhero.pulse",
+                "superhero.redis_clients",
+                "superhero.transport",
+            ),
         ),
         frozenset({"amqp", "billiard", "celery", "kombu", "orjson", "redis", "vine"}),
     ),

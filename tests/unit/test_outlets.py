@@ -121,7 +121,7 @@ def test_a_transport_that_confirms_nothing_ends_the_run_with_what_to_do() -> Non
     transport, clock = SlowTransport(0), count()
     with (
         pytest.raises(
-            BrokerUnavailable, match=r"confirmed nothing for 60 s, 106 records wait; run the command"
+            BrokerUnavailable, match=r"confirmed nothing for 60 s, with 106 records waiting; run the command"
         ),
         pipeline(transport, 60.0, clock=lambda: float(next(clock))) as put,
     ):

@@ -82,10 +82,11 @@ def test_a_screen_that_is_higher_shows_more_rows() -> None:
     ("look", "weight", "said"),
     [
         (changed(records__lost=3), Weight.BROKEN, "3 records are lost"),
+        (changed(records__lost=1), Weight.BROKEN, "1 record is lost"),
         (changed(records__duplicated=2), Weight.BROKEN, "2 rows stand twice"),
         (changed(broker__reachable=False), Weight.TROUBLE, "broker does not answer"),
         (changed(broker__blocked=True), Weight.TROUBLE, "memory or disk"),
-        (changed(quarantine=1), Weight.TROUBLE, "superhero quarantine list"),
+        (changed(quarantine=1), Weight.TROUBLE, "1 message in quarantine: superhero quarantine list"),
         (changed(spool__oldest_s=61.0), Weight.TROUBLE, "for up to 61 s"),
         (changed(workers=[]), Weight.NOTE, "no worker has a pulse"),
         (

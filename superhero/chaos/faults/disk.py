@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from superhero.chaos.faults.fault import EVERYTHING, FLOW, SINK, WORKERS, Fault, NotInjected, Scene, Steps
+from superhero.plural import counted
 
 _NOTHING_FOR_S = 1.0
 
@@ -41,7 +42,7 @@ def _full(scene: Scene, processes: Callable[[], list[int]], see: Callable[[], No
     for pid in limited:
         _limit(pid, 0)
     try:
-        scene.happened(f"{len(limited)} processes can write no file any more")
+        scene.happened(f"{counted(len(limited), 'process', 'processes')} can write no file any more")
         see()
         yield
     finally:

@@ -13,6 +13,7 @@ from superhero.chaos.faults.fault import FLOW, WORKERS, Fault, NotInjected, Scen
 from superhero.chaos.lanes import Lane
 from superhero.chaos.sabotage import FREEZE
 from superhero.ops.processes import Process
+from superhero.plural import counted
 
 _WORKERS = frozenset({WORKERS, FLOW})
 
@@ -45,7 +46,7 @@ def _all(scene: Scene) -> Steps:
         _freeze(scene, [child for worker in workers for child in worker.children()])
         for worker in workers:
             worker.kill9()
-        scene.happened(f"{len(workers)} workers of {lane.title} killed with their children")
+        scene.happened(f"{counted(len(workers), 'worker')} of {lane.title} killed with their children")
     scene.kills += scene.rig.ours.load.workers
     try:
         yield

@@ -12,6 +12,7 @@ from superhero.chaos.faults.fault import BROKER, FLOW, MESSAGES, WORKERS, Fault,
 from superhero.chaos.lanes import Lane
 from superhero.chaos.producer import HOSTILE_NAMES
 from superhero.chaos.wire import Doubler, Planted, plant, shuffle
+from superhero.plural import counted
 
 _LEAST_SHUFFLED = 10
 _PLACE = b"planted-000000"
@@ -42,9 +43,9 @@ def _in_any_order(scene: Scene) -> Steps:
         yield
         for lane in scene.rig.lanes:
             shuffled = shuffle(lane.broker_url, lane.queues, scene.rng)
-            scene.happened(f"{shuffled} messages of {lane.title} shuffled")
+            scene.happened(f"{counted(shuffled, 'message')} of {lane.title} shuffled")
             if lane is scene.rig.ours and shuffled < _LEAST_SHUFFLED:
-                raise NotInjected(f"only {shuffled} messages waited to be shuffled")
+                raise NotInjected(f"only {counted(shuffled, 'message')} waited to be shuffled")
     finally:
         for link in links:
             link.heal()
@@ -76,7 +77,7 @@ def _log_once(scene: Scene, kind: str, number: int) -> None:
     for lane in scene.rig.lanes:
         process = lane.log_once(kind, number)
         calls = lane.calls_of(process)
-        scene.happened(f"{len(calls)} records of kind {kind} logged to {lane.title}")
+        scene.happened(f"{counted(len(calls), 'record')} of kind {kind} logged to {lane.title}")
         if lane is scene.rig.ours:
             if len(calls) != number:
                 raise NotInjected(f"{len(calls)} of {number} calls returned")
@@ -89,7 +90,9 @@ def _malformed(scene: Scene) -> Steps:
         messages = [*_REFUSED, *(_CRASHING if ours else ())]
         planted = [_with_text(each, f"planted-{next(_number):06}") for each in messages]
         plant(lane.broker_url, lane.queues[0], [message for message, _ in planted])
-        scene.happened(f"{len(planted)} messages planted: {', '.join(each.name for each in messages)}")
+        scene.happened(
+            f"{counted(len(planted), 'message')} planted: {', '.join(each.name for each in messages)}"
+        )
         (scene.planted if ours else scene.planted_plain).extend(text for _, text in planted)
     yield
 

@@ -15,6 +15,7 @@ from superhero.chaos.faults.fault import FLOW, GAMES, REDIS, Fault, Scene, Steps
 from superhero.chaos.faults.network import line_faults
 from superhero.chaos.games import LINKS, Games
 from superhero.ops.reach import reach_redis
+from superhero.plural import counted
 
 _GAMES = frozenset({GAMES, REDIS, FLOW})
 _PLAYING_TIMEOUT_S = 30.0
@@ -37,7 +38,7 @@ def _in_play(act: ActOnGames, *, keeps_state: bool = True) -> Callable[[Scene], 
             scene.complaints += games.end(_END_TIMEOUT_S)
             if keeps_state:
                 scene.promised |= games.producers
-            scene.happened(f"{sum(games.producers.values())} records of games")
+            scene.happened(f"{counted(sum(games.producers.values()), 'record')} of games")
 
     return with_games
 
@@ -66,7 +67,8 @@ def _all_killed(scene: Scene, games: Games) -> Steps:
     for server in servers:
         server.kill9()
     games.note_producers()
-    scene.happened(f"{len(servers)} servers killed while {len(games.going_on())} games went on", len(servers))
+    going_on = counted(len(games.going_on()), "game")
+    scene.happened(f"{counted(len(servers), 'server')} killed while {going_on} went on", len(servers))
     try:
         yield
     finally:
