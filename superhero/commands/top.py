@@ -18,12 +18,15 @@ from rich.live import Live
 from superhero.commands.top_screen import Screen, line
 from superhero.config import from_env
 from superhero.errors import StoreError
-from superhero.ops.assessment import is_broken
+from superhero.ops.assessment import has_failed
 from superhero.ops.losses import SURE_AFTER_S
+from superhero.ops.our_queues import QueueNames
 from superhero.ops.printing import stdout_console
 from superhero.ops.vitals import Vitals
+from superhero.ops.waiting import wait_until
 
 _LOOKS_ONCE_S = SURE_AFTER_S + 1.6
+_NAMES_WITHIN_S = 15.0  # rabbitmqctl on a busy machine; the management API takes milliseconds
 
 Look = dict[str, Any]
 Show = Callable[[Look | None, str], None]
@@ -50,19 +53,22 @@ def command(every_s: float, once: bool, as_json: bool) -> None:
     Any machine will do from which REDIS_URL and BROKER_URL answer. It goes on until Ctrl-C or SIGTERM;
     where the output is no terminal it prints a line a look. What each figure means: docs/monitoring.md.
 
-    Exit status 0 when nothing was lost or doubled at the last look, 1 when something was or the broker does
-    not answer, 2 when Redis does not.
+    Exit status 0 when nothing was lost or doubled at the last look, 1 when something was, when messages wait
+    that no worker consumes or when the broker does not answer, 2 when Redis does not.
     """
     settings, over = from_env(), Event()
-    with Vitals(settings) as vitals, _until_told(over):
+    # Also queues that no worker consumes and no setting names, as far as the broker tells which there are.
+    queues = QueueNames(settings)
+    with queues, Vitals(settings, further=lambda: queues.names) as vitals, _until_told(over):
         last = vitals.look()  # with nothing to look at, that is an error and no picture
         if once:
+            wait_until(lambda: queues.known or over.is_set(), _NAMES_WITHIN_S)
             last = _for_a_while(vitals, over)
             click.echo(json.dumps(last)) if as_json else stdout_console().print(Screen().shown(last))
         else:
             with _shown(as_json) as show:
                 last = _go_on(vitals, over, every_s, last, show)
-    raise SystemExit(1 if is_broken(last) else 0)
+    raise SystemExit(1 if has_failed(last) else 0)
 
 
 def _for_a_while(vitals: Vitals, over: Event) -> Look:

@@ -31,8 +31,8 @@ class Finding:
 
 def assess(vitals: Mapping[str, Any]) -> list[Finding]:
     """Return what is wrong; nothing when all is well."""
-    records, queues, broker = vitals["records"], vitals["queues"], vitals["broker"]
-    idle = [queue["channel"] for queue in queues if queue["depth"] and not queue["consumers"]]
+    records, broker = vitals["records"], vitals["broker"]
+    idle = unconsumed(vitals)
     spool, quarantine = vitals["spool"], vitals["quarantine"]
     lost, twice = records["lost"], records["duplicated"]
     said = [
@@ -72,7 +72,15 @@ def assess(vitals: Mapping[str, Any]) -> list[Finding]:
     return [Finding(weight, text) for weight, wrong, text in said if wrong]
 
 
-def is_broken(vitals: Mapping[str, Any]) -> bool:
-    """Tell whether a promise is broken, or nobody can tell as the broker is away."""
+def unconsumed(vitals: Mapping[str, Any]) -> list[str]:
+    """Return the channels in whose queues messages wait and that nobody consumes."""
+    return [queue["channel"] for queue in vitals["queues"] if queue["depth"] and not queue["consumers"]]
+
+
+def has_failed(vitals: Mapping[str, Any]) -> bool:
+    """Tell whether a promise is broken, nobody can tell as the broker is away, or messages wait for nobody.
+
+    That no worker is there is no failure where nothing waits for one.
+    """
     broken = any(finding.weight is Weight.BROKEN for finding in assess(vitals))
-    return broken or not vitals["broker"]["reachable"]
+    return broken or not vitals["broker"]["reachable"] or bool(unconsumed(vitals))

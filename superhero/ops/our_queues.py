@@ -14,11 +14,13 @@ from superhero.errors import ServiceError
 from superhero.events import CHANNELS
 from superhero.ops.reach import is_redis
 from superhero.ops.vhosts import find_rabbitmqctl, run_rabbitmqctl
+from superhero.ops.watching import Watching
 from superhero.transport.tls import secure_connection
 from superhero.transport.topology import DEAD_NAME, EXCHANGE_NAME, UNROUTED_NAME
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _MANAGEMENT_PORT = 15672
+_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,26 @@ def our_queues(settings: Settings, timeout_s: float = 3.0) -> list[Depth]:
     on a Redis broker, only known channels are looked at.
     """
     known = [*dict.fromkeys((*CHANNELS, *settings.channels)), UNROUTED_NAME, DEAD_NAME]
-    others = sorted(set(_bound(settings, timeout_s)) - set(known))
+    others = sorted(set(bound_queues(settings, timeout_s)) - set(known))
     return list(_depths(settings.broker_url, [*known, *others], timeout_s))
+
+
+class QueueNames(Watching):
+    """Knows the queues that are bound to our exchange; looks once a minute, in a thread of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("queue-names")
+        self._settings = settings
+        self.names: list[str] = []
+        """As of the last look."""
+        self.known = False
+        """Whether there was a look."""
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            self.names = bound_queues(self._settings)
+            self.known = True
+            self._over.wait(_EVERY_S)
 
 
 def management_api(settings: Settings) -> tuple[str, tuple[str, str]]:
@@ -62,7 +82,7 @@ def _depths(url: str, names: Sequence[str], timeout_s: float) -> Iterator[Depth]
                 yield Depth(name, found.message_count, found.consumer_count)
 
 
-def _bound(settings: Settings, timeout_s: float) -> list[str]:
+def bound_queues(settings: Settings, timeout_s: float = 3.0) -> list[str]:
     """Return the queues that are bound to our exchange, as far as anybody tells us."""
     if is_redis(settings.broker_url):
         return []

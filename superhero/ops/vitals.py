@@ -21,7 +21,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -57,8 +57,15 @@ class Vitals:
     Nothing is connected to before the first look. A context manager.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        further: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """`further` returns names of queues to look at beside those that settings and workers name."""
         self._settings = settings
+        self._further = further
         self._clock = clock
         self._redis = client(settings.redis_url)
         self._broker = secure_connection(
@@ -195,7 +202,8 @@ class Vitals:
     def _depths(self, account: Account) -> Depths | None:
         """Return how every queue stands that somebody is known to use; None when the broker is away."""
         consumed = [channel for said in account.of_kind("worker") for channel in said["channels"]]
-        channels = [*CHANNELS, *self._settings.channels, *sorted(consumed), UNROUTED_NAME, DEAD_NAME]
+        named = [*CHANNELS, *self._settings.channels, *sorted(consumed), *self._further()]
+        channels = [*named, UNROUTED_NAME, DEAD_NAME]
         try:
             found = {name: self._depth(name) for name in dict.fromkeys(channels)}
             if is_redis(self._settings.broker_url):

@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 from patience import WaitUntil
 
+from superhero.config import Settings
+from superhero.ops.our_queues import bound_queues
 from superhero.ops.processes import Process, Processes, superhero_argv
 from superhero.pulse.heart import Heart, Said
+from superhero.transport.confirmed import ConfirmedSender, RawMessage
+from superhero.transport.topology import EXCHANGE_NAME, channel_queue
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -58,6 +62,21 @@ def test_a_loss_is_exit_status_1(
     running = top(processes, tmp_path, environment, "--once", "--json")
     assert running.wait(30) == 1
     assert json.loads(running.log_path.read_text())["records"]["lost"] == 7
+
+
+def test_messages_that_wait_for_nobody_are_shown_and_exit_status_1(
+    processes: Processes, tmp_path: Path, environment: dict[str, str], beating: dict[str, int]
+) -> None:
+    broker_url = environment["BROKER_URL"]
+    settings = Settings(broker_url=broker_url, redis_url=environment["REDIS_URL"])
+    with ConfirmedSender(broker_url) as sender:
+        sender.send(RawMessage(b"[]"), EXCHANGE_NAME, "shop.orders", declare=[channel_queue("shop.orders")])
+    named = {} if "shop.orders" in bound_queues(settings) else {"CHANNELS": "shop.orders"}
+    running = top(processes, tmp_path, {**environment, **named}, "--once")
+    assert running.wait(30) == 1
+    text = " ".join(running.log_path.read_text().split())
+    assert "shop.orders 1 0" in text
+    assert "messages wait and nobody consumes shop.orders" in text
 
 
 def test_a_redis_that_is_away_is_an_error_that_says_where_it_looked(

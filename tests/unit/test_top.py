@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from superhero.commands.top_screen import Screen, line
-from superhero.ops.assessment import Weight, assess, is_broken
+from superhero.ops.assessment import Weight, assess, has_failed
 
 LOOK: dict[str, Any] = {
     "time": "2026-01-31T12:00:00.000+00:00",
@@ -104,12 +104,14 @@ def test_what_is_wrong_is_said_with_what_to_do(look: dict[str, Any], weight: Wei
     assert said in line(look)
 
 
-def test_only_a_broken_promise_or_a_broker_that_is_away_is_a_failure() -> None:
-    assert not is_broken(LOOK)
-    assert not is_broken(changed(quarantine=5, workers=[]))
-    assert is_broken(changed(records__lost=1))
-    assert is_broken(changed(records__duplicated=1))
-    assert is_broken(changed(broker__reachable=False))
+def test_only_a_broken_promise_a_broker_that_is_away_and_messages_that_wait_for_nobody_are_failures() -> None:
+    assert not has_failed(LOOK)
+    assert not has_failed(changed(quarantine=5, workers=[]))
+    assert has_failed(changed(records__lost=1))
+    assert has_failed(changed(records__duplicated=1))
+    assert has_failed(changed(broker__reachable=False))
+    assert has_failed(changed(queues=[{"channel": "a.b", "depth": 1, "consumers": 0}]))
+    assert not has_failed(changed(queues=[{"channel": "a.b", "depth": 0, "consumers": 0}], workers=[]))
 
 
 def test_the_last_look_stays_on_the_screen_while_there_is_no_younger_one() -> None:
