@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from patience import Eventually, T, WaitUntil
 
 from superhero.config import Settings
@@ -21,6 +22,10 @@ from superhero.ops.processes import Processes
 from superhero.ops.rabbitmq import PrivateRabbit, find_server
 from superhero.ops.reach import reach
 from superhero.ops.vhosts import fresh_vhost
+
+# How long it takes to make an example tells how busy the machine is, and nothing of us.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 _OURS = (
     "BROKER_URL",
