@@ -24,16 +24,14 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from superhero.sink_urls import sink_urls
+
 _TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _SENTINELS = re.compile(r"sentinels?://(?:[^/?#@]*@)?[^/?#@]+/[^/?#]+(?:/[0-9]+)?/?(?:\?.*)?")
-_BETWEEN_URLS = re.compile(r"\s+(?=[a-z][a-z0-9+-]*:)")
-_FOLDERS = ("json", "parquet", "delta")
-_OWN_SINKS = (*_FOLDERS, "postgresql", "mariadb", "sqlite")
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 
 
@@ -125,20 +123,6 @@ def _one_of(*known: str) -> Callable[[str], str]:
     return parse
 
 
-def _sinks(text: str) -> str:
-    """Judge URLs as far as that goes without opening a sink, which the worker does as it starts."""
-    for url in _BETWEEN_URLS.split(text) if text else []:
-        scheme, _, rest = url.partition(":")
-        by_others = () if scheme in _OWN_SINKS else entry_points(group="superhero.sinks").names
-        if scheme not in (*_OWN_SINKS, *by_others):
-            known = ", ".join(f"{name}:" for name in sorted({*_OWN_SINKS, *by_others}))
-            raise ValueError(f"no sink is called {scheme!r:.50}; a sink's URL begins with one of: {known}")
-        path = rest.removeprefix("//")
-        if scheme in _FOLDERS and (not path or (path != rest and not path.startswith("/"))):
-            raise ValueError(f"{scheme}: names no folder; write {scheme}:///absolute or {scheme}:relative")
-    return text
-
-
 def _channels(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
@@ -150,7 +134,7 @@ def _channels(text: str) -> tuple[str, ...]:
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "BROKER_URL": ("amqp://guest:guest@127.0.0.1:5672//", _url("amqp", "amqps", "redis", "rediss")),
     "REDIS_URL": ("redis://127.0.0.1:6379/0", _state("redis", "rediss", "sentinel", "sentinels")),
-    "SINKS": ("", _sinks),
+    "SINKS": ("", lambda text: text and sink_urls(text)),
     "OUTPUT_DIR": ("var/data", str),
     "CHANNELS": ("", _channels),
     "GAME_TTL": ("3600", _whole(1, 30 * 86400)),

@@ -20,11 +20,12 @@ def sink_urls(text: str) -> str:
     the sink can be reached only the worker finds out.
     """
     for url in BETWEEN_URLS.split(text.strip()):
-        scheme, _, rest = url.partition(":")
+        scheme, colon, rest = url.partition(":")
         by_others = () if scheme in _OWN else entry_points(group="superhero.sinks").names
         if scheme not in (*_OWN, *by_others):
             known = ", ".join(f"{name}:" for name in sorted({*_OWN, *by_others}))
-            raise ValueError(f"no sink is called {scheme!r:.50}; a sink's URL begins with one of: {known}")
+            called = f"no sink is called {scheme!r:.50}" if colon else "it begins with no scheme"
+            raise ValueError(f"{called}; a sink's URL begins with one of: {known}")
         path = rest.removeprefix("//")
         if scheme in _FOLDERS and (not path or (path != rest and not path.startswith("/"))):
             raise ValueError(f"{scheme}: names no folder; write {scheme}:///absolute or {scheme}:relative")

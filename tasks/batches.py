@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from sinks.base import Write
-from superhero.transport.compression import decompress, is_frame
+from superhero.transport.compression import decompress, is_frame, pack
 from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import (
@@ -95,12 +95,10 @@ def writes_of(registry: Registry, records: Sequence[Record]) -> list[Write]:
 def task_message(channel: str, task_id: str, raws: Sequence[object]) -> RawMessage:
     """Return the ingest task of these records, as they came."""
     first = raws[0].get("id") if raws and isinstance(raws[0], dict) else None
-    return RawMessage(
-        # ASCII: an escaped lone surrogate is legal in JSON, and none in UTF-8.
-        body=task_body(channel, [json.dumps(raw, separators=(",", ":")).encode("ascii") for raw in raws]),
-        headers=task_headers(channel, task_id, len(raws), str(first)[:100]),
-        properties={"correlation_id": task_id},
-    )
+    # ASCII: an escaped lone surrogate is legal in JSON, and none in UTF-8.
+    body = task_body(channel, [json.dumps(raw, separators=(",", ":")).encode("ascii") for raw in raws])
+    body, headers = pack(body, task_headers(channel, task_id, len(raws), str(first)[:100]))
+    return RawMessage(body, headers=headers, properties={"correlation_id": task_id})
 
 
 def singly(channel: str, task_id: str, raws: Sequence[object]) -> Iterator[RawMessage]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from kombu.message import Message
 
 from superhero.errors import BrokerUnavailable
+from superhero.transport.compression import readable
 from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, condemn
 from superhero.transport.envelope import envelopes_in, is_record_id
@@ -63,7 +64,7 @@ def set_aside(
 
 def _named(message: RawMessage) -> str:
     """Return what is in a message, for the log; an id that is none may be anything and is not shown."""
-    found = envelopes_in(message.body)
+    found = envelopes_in(readable(message.body, message.headers))
     try:
         raws = list_of(found[1]) if found else []
     except (ValueError, RecursionError):

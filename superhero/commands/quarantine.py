@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,8 @@ def _chosen(
 
 def _complain(url: str, selection: Selection) -> None:
     """End with what there is, where something was named and is not there; none so old may be expected."""
-    if (selection.id, selection.channel, selection.reason) != (None, None, None):
+    named = replace(selection, older_than_s=None)
+    if named != Selection(now=selection.now) and not any(look(url, named)):
         there = Counter(dead.letter.reason for dead in look(url, Selection()))
         raise click.ClickException(_nothing(selection, there))
 

@@ -162,9 +162,5 @@ def _bytes(size: int) -> str:
     return f"{size} B"
 
 
-def _held(spool: Look) -> str:
-    return f"{counted(spool['records'], 'record')}, {_bytes(spool['bytes'])}"
-
-
 def _age(spool: Look) -> str:
     return f"oldest {spool['oldest_s']:,.0f} s" if spool["records"] else ""

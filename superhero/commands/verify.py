@@ -83,9 +83,9 @@ def command(
 def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, offline: bool) -> Finding:
     key = read_answer_key(expect) if expect else None
     ours = {*CHANNELS, *settings.channels, *(channel for channel, _ in (key.records if key else ()))}
-    # Before the sink is read: what was written meanwhile stands in the one or the other.
-    before = None if offline else _waiting(settings, ours)
+    # In the order in which records go, the sink last: one that moves on meanwhile is seen at least once.
     spooled = list(spooled_ids(settings.spool_dir)) if settings.spool_dir else []
+    before = None if offline else _waiting(settings, ours)
     found = Finding(held=_held(url, key, spooled) if key else None, waiting=before)
     if found.held is not None and not is_json_lines(url):
         return found

@@ -90,7 +90,7 @@ def bound_queues(settings: Settings, timeout_s: float = 3.0) -> list[str]:
     vhost = unquote(parts.path[1:]) or "/"
     try:
         return _by_management(settings, vhost, timeout_s)
-    except httpx.HTTPError:
+    except (httpx.HTTPError, ValueError):  # or it answers what is no JSON
         rabbitmqctl = find_rabbitmqctl() if parts.hostname in _LOOPBACK else None
     try:
         return [] if rabbitmqctl is None else _by_rabbitmqctl(rabbitmqctl, vhost)

@@ -10,7 +10,7 @@ from rich.console import Console
 from superhero.config import columns
 
 _AS_WIDE_AS_NEEDED = 100_000
-_BEFORE_THE_END = re.compile(r"[ \t]+$", re.MULTILINE)
+_BEFORE_THE_END = re.compile(r"[ \t]+(?=\n)")
 
 
 def stdout_console(*, highlight: bool = True) -> Console:

@@ -18,12 +18,22 @@ def spooled_ids(spool_dir: Path) -> Iterator[str]:
     None where there is no such directory. Raise ServiceError where it may not be read.
     """
     try:
-        for path in sorted(spool_dir.glob("*/*.log")):
-            yield from _ids_in(path)
+        for folder in _in(spool_dir):
+            for path in _in(folder) if folder.is_dir() else ():
+                if path.suffix == ".log":
+                    yield from _ids_in(path)
     except OSError as error:
         raise ServiceError(
             f"the spool directory {spool_dir} cannot be read: {error.strerror}; verify as its owner"
         ) from error
+
+
+def _in(folder: Path) -> list[Path]:
+    """Return what is in a folder; glob would find nothing in one that may not be read."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _ids_in(path: Path) -> Iterator[str]:

@@ -191,7 +191,8 @@ def _line(
     acknowledged = min(promise.confirmed, attempted) if promise else attempted
     gaps = list(there.gaps(0, attempted))
     missing = sum(end - start for start, end in gaps)
-    unacknowledged = attempted - acknowledged
+    # What is in a spool is there, confirmed or not: it excuses nothing that is missing.
+    unacknowledged = max(attempted - acknowledged - len(only_spooled), 0)
     return Line(
         producer=name,
         channel=", ".join(sorted(found.channels)),

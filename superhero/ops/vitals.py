@@ -21,7 +21,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -153,7 +153,7 @@ class Vitals:
         # Put there by the broker, after too many deliveries: nobody noted which records those are.
         by_broker = max(dead - account.totals.get("quarantined", 0), 0)
         unaccounted = max(account.unaccounted - by_broker, 0)
-        idle = depths is not None and not self._unacked and _is_idle(account, depths)
+        idle = depths is not None and not self._unacked and _is_idle(account, depths, set(self._further()))
         lost = self._losses.judge(now, (records_in, out), unaccounted, account.gaps(), idle=idle)
         return {
             "in": records_in,
@@ -238,8 +238,13 @@ class Vitals:
         return self._channel
 
 
-def _is_idle(account: Account, depths: Depths) -> bool:
-    """Tell whether nothing is on its way anywhere, as far as anybody says."""
+def _is_idle(account: Account, depths: Depths, further: Collection[str]) -> bool:
+    """Tell whether nothing is on its way anywhere, as far as anybody says.
+
+    Of `further` queues, which no setting names, those count that nobody consumes: other programs may have
+    some of their own.
+    """
+    depths = {name: each for name, each in depths.items() if name not in further or each[1] == 0}
     known = Counter(channel for said in account.of_kind("worker") for channel in said["channels"])
     return not (
         any(depth for name, (depth, _) in depths.items() if name != DEAD_NAME)

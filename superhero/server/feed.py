@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from superhero import keys
 from superhero.errors import StoreError
-from superhero.server.link import TIMEOUT_S, pool
+from superhero.server.link import LOST, TIMEOUT_S, pool
 
 SILENCE_S = 10.0
 """Seconds of silence after which the connection is asked whether it is there; after as many it is lost."""
@@ -117,6 +117,8 @@ class Feed:
             await connection.disconnect(nowait=True)
             if isinstance(error, TimeoutError):
                 raise StoreError("Redis does not answer") from error
+            if isinstance(error, RuntimeError):
+                raise StoreError(f"the feed from Redis is lost: {error}") from error
             raise
         self._connection = connection
         self._connected.set()
@@ -147,7 +149,7 @@ class Feed:
             raise StoreError(_AWAY)
         try:
             await self._connection.send_command(*command, check_health=False)
-        except (RedisError, OSError) as error:
+        except LOST as error:
             raise StoreError(f"the feed from Redis is lost: {error}") from error
 
     def _confirm(self, channel: str) -> None:

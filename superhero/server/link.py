@@ -92,10 +92,16 @@ class Link:
                 raise _silent() from error
             if isinstance(error, asyncio.CancelledError):  # by `close`; who waits is not cancelled
                 raise _closed() from error
+            if isinstance(error, RuntimeError):
+                raise RedisConnectionError(str(error)) from error
             raise
         self._wires += 1
         self._wire = _Wire(connection)
         return self._wire
+
+
+LOST = (RedisError, OSError, RuntimeError)
+"""What a connection that is lost raises; the last is uvloop's, of a transport that is closed already."""
 
 
 class _Wire:
@@ -127,7 +133,7 @@ class _Wire:
         try:
             # Up to the write nothing is awaited: commands leave in the order in which they wait here.
             await self._connection.send_packed_command(packed, check_health=False)
-        except (RedisError, OSError) as error:
+        except LOST as error:
             self._lose(error)  # tells everybody who waits, us too
         except BaseException as error:
             reply.cancel()
@@ -158,7 +164,7 @@ class _Wire:
                     reply.set_result(answer)
                 else:
                     reply.set_exception(refusal)
-        except (RedisError, OSError) as error:
+        except LOST as error:
             self._lose(error)
         finally:
             # A mere close waits, and lets writers wait, until a Redis that does not read has read it all.

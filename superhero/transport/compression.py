@@ -5,8 +5,8 @@ much alike: hundreds of them shrink to a tenth and less, within a fiftieth of th
 and without the interpreter's lock. So much less goes over the network, to the disks of every broker node and
 through a worker's pipe to its child.
 
-A few compressed bytes can be gigabytes, so whoever unpacks one stops where a broker would have refused the
-message as it was.
+A few compressed bytes can be gigabytes, so there is an end to what comes out of one; a larger body travels as
+it is, and is as large for whoever takes it as for whoever sent it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,21 @@ HEADER = "compression"
 ZSTD = "application/zstd"
 WORTH_BYTES = 4096
 """Below it a body goes as it is: there is little to gain, and people can read it where it lies."""
-LARGEST_BYTES = 128 * 1024 * 1024
-"""How large a body may become: what RabbitMQ takes at most where nobody set `max_message_size`."""
+LARGEST_BYTES = 16 * 1024 * 1024
+"""How large what is compressed may be: sixteen full tasks."""
 _MAGIC = b"\x28\xb5\x2f\xfd"  # of a frame of zstd, RFC 8878; no JSON begins like this
 _LEVEL = 1  # 3, zstd's own default, takes a third longer and makes these bodies no smaller
 
 
+def pack(body: bytes, headers: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """Return body and headers as they travel: compressed, where that is worth it and not too large."""
+    if WORTH_BYTES <= len(body) <= LARGEST_BYTES:
+        return compress(body), {**headers, HEADER: ZSTD}
+    return body, dict(headers)
+
+
 def compress(body: bytes) -> bytes:
-    """Return a body as it travels; `headers[HEADER]` is to be `ZSTD` then."""
+    """Return a body compressed; `headers[HEADER]` is to be `ZSTD` then."""
     return zstd.compress(body, _LEVEL)
 
 

@@ -66,7 +66,7 @@ class RawMessage:
 
     @classmethod
     def of(cls, message: Message) -> Self:
-        """Take a message that kombu received; what was decompressed on the way stays so."""
+        """Take a message that kombu received; a worker's are compressed as they came."""
         return cls(
             body=_bytes(message.body),
             content_type=message.content_type,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from superhero.errors import TransportError
-from superhero.transport import compression
+from superhero.transport.compression import pack
 from superhero.transport.envelope import task_body, task_headers
 from superhero.transport.leases import Lease
 
@@ -66,9 +66,7 @@ def body_and_headers(lease: Lease, *, compress: bool) -> tuple[bytes, dict[str, 
         **task_headers(lease.channel, lease.task_id, len(lease.encoded), lease.first_id),
         **lease.headers,
     }
-    if compress and len(body) >= compression.WORTH_BYTES:
-        return compression.compress(body), {**headers, compression.HEADER: compression.ZSTD}
-    return body, headers
+    return pack(body, headers) if compress else (body, headers)
 
 
 def open_sender(broker_url: str, tls: Mapping[str, Any] | None = None, *, compress: bool = True) -> Sender:

@@ -133,7 +133,7 @@ RULES = {
         frozenset({"amqp", "billiard", "celery", "kombu", "orjson", "redis", "vine"}),
     ),
     "sinks": Rule(("sinks",), frozenset({"deltalake", "obstore", "orjson", "pyarrow", "sqlalchemy"})),
-    "celeryconfig": Rule((), frozenset({"celery"})),
+    "celeryconfig": Rule(("superhero.sink_urls",), frozenset({"celery"})),
 }
 
 
