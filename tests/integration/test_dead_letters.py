@@ -78,6 +78,10 @@ MALFORMED: Mapping[str, tuple[RawMessage, str]] = {
         "undecodable",
     ),
     "a compressed body that is not JSON": (compressed(compress(b"{nope")), "undecodable"),
+    "a large compressed body of another shape": (
+        compressed(compress(b"[" + b"{}," * 400_000 + b"{}]")),
+        "undecodable",
+    ),
     "a compressed body of another shape": (compressed(compress(b'{"args": 1}')), "bad-task"),
     "ten megabytes of anything": (with_body(b"x" * 10_000_000), "undecodable"),
     "no headers": (RawMessage(b'{"a": 1}'), "not-a-task"),

@@ -160,6 +160,7 @@ def test_who_names_what_is_not_there_is_told_what_is(bench: Bench, verb: list[st
     assert there in told.stderr
     assert ("'nosuch' is no reason; there are" in told.stderr) == ("nosuch" in named)
     assert superhero(bench, *verb, "--older-than", "1h").exit_code == 0
+    assert superhero(bench, *verb, "--channel", CHANNEL, "--older-than", "1h").exit_code == 0
     assert 0 in json.loads(superhero(bench, *verb, *named, "--json").stdout).values()
     assert len(listed(bench)) == 3
 

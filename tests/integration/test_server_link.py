@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 from api_v1 import ACTION, Player, ask
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ResponseError
@@ -58,6 +59,22 @@ async def test_a_connection_that_gives_no_answer_is_given_up_for_another(
         assert isinstance(refused, RedisConnectionError)
     assert link.wire == 0
     assert (await link.call("ECHO", "again"), link.wire) == ("again", 2)
+
+
+def test_under_uvloop_too_a_connection_that_was_closed_is_lost_and_another_made(redis_url: str) -> None:
+    async def lose() -> object:
+        link = Link(redis_url)
+        try:
+            await link.call("PING")
+            assert link._wire is not None
+            link._wire._connection._writer.transport.abort()
+            with pytest.raises(RedisConnectionError):
+                await link.call("PING")
+            return await link.call("ECHO", "again")
+        finally:
+            await link.close()
+
+    assert uvloop.run(lose()) == "again"
 
 
 class Deaf:

@@ -207,6 +207,22 @@ def test_what_was_never_acknowledged_is_not_lost_and_recovered_where_it_is_there
     assert verdict.clean
 
 
+def test_what_a_spool_holds_excuses_nothing_that_is_missing(folder: Path) -> None:
+    edit(folder, "RECORDS/sim-1-login.jsonl", lambda lines: lines[1:])
+    missing = next(number for number in range(5) if f"sim-1-login:{number}" not in ids_in(folder))
+    spooled = [f"sim-1-login:{number}" for number in range(5, 10)]
+    promise = Expected({"sim-1-login": Promise(10, 5)}, spooled=spooled)
+    line = line_of(verify(folder, promise), "sim-1-login")
+    assert (line.spooled, line.lost, line.recovered) == (5, 1, 0)
+    assert f"sim-1-login:{missing}" in line.examples
+
+
+def ids_in(folder: Path) -> set[str]:
+    """Return the ids of the logins that are in a sink."""
+    lines = (folder / "superhero" / "RECORDS" / "sim-1-login.jsonl").read_text().splitlines()
+    return {json.loads(line)["record_id"] for line in lines}
+
+
 def test_a_record_that_was_never_emitted_is_unexpected(folder: Path) -> None:
     verdict = verify(folder, Expected({"sim-1-login": Promise(3, 3)}))
     assert line_of(verdict, "sim-1-login").unexpected == 2

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from superhero.transport.compression import (
     HEADER,
+    LARGEST_BYTES,
     WORTH_BYTES,
     ZSTD,
     compress,
     decompress,
     is_compressed,
     is_frame,
+    pack,
     readable,
 )
 from superhero.transport.envelope import task_body
@@ -55,6 +57,11 @@ def test_what_is_not_worth_it_or_not_wanted_goes_as_it_is(size_bytes: int, compr
 
 def test_the_same_lease_is_the_same_message_whenever_it_is_sent() -> None:
     assert body_and_headers(lease(9999), compress=True) == body_and_headers(lease(9999), compress=True)
+
+
+def test_what_nobody_would_unpack_is_not_packed() -> None:
+    assert pack(bytes(LARGEST_BYTES), {})[1] == {HEADER: ZSTD}
+    assert pack(bytes(LARGEST_BYTES + 1), {"n": 1}) == (bytes(LARGEST_BYTES + 1), {"n": 1})
 
 
 def test_more_than_may_come_out_is_refused_however_little_it_was() -> None:

@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from superhero.ops.quarantine import DeadLetter, Selection
+from superhero.transport.compression import is_compressed
 from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Letter, Reason, absolve, condemn, sentence
+from tasks.batches import task_message
+from tasks.quarantine import _named
 
 MESSAGE = RawMessage(b"\x00\xff", "text/plain", None, {"task": "x", "n": 1}, {"correlation_id": "c"}, 3)
 
@@ -73,3 +76,11 @@ def test_a_letter_of_unknown_age_is_never_old_enough() -> None:
     now = datetime.now(UTC)
     assert not Selection(older_than_s=0, now=now).takes(dead(None, now))
     assert Selection(now=now).takes(dead(None, now))
+
+
+def test_the_log_names_the_records_of_a_letter_compressed_or_not() -> None:
+    for size, named in ((1, "record p:0"), (300, "records p:0 and 299 more")):
+        raws = [{"v": 1, "id": f"p:{number}", "channel": "shop"} for number in range(size)]
+        message = task_message("shop", "an-id", raws)
+        assert is_compressed(message.headers) == (size > 1)
+        assert _named(message) == named

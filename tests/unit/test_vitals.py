@@ -11,6 +11,7 @@ import pytest
 
 from superhero.ops.lag import percentile_ms
 from superhero.ops.losses import OVERDUE_S, SURE_AFTER_S, Losses
+from superhero.ops.vitals import _is_idle
 from superhero.pulse.account import LAG_MS, LARGEST_NUMBER, lag_field
 from superhero.transport.envelope import Envelope
 from tasks import pulse, resources
@@ -123,3 +124,21 @@ def test_a_gap_that_stays_is_lost_even_if_there_is_never_a_moment_of_rest() -> N
     assert losses.judge(0.0, (100, 50), 50, gaps, idle=False) == 0
     assert losses.judge(OVERDUE_S - 1, (200, 150), 50, gaps, idle=False) == 0
     assert losses.judge(OVERDUE_S, (300, 250), 50, [*gaps, ("r", 0, 9)], idle=False) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "standing", "idle"),
+    [
+        ("superhero.game", (0, 0), True),
+        ("superhero.game", (7, 0), False),
+        ("superhero.game", (0, 1), False),
+        ("audit", (0, 1), True),
+        ("audit", (7, 1), True),
+        ("audit", (7, 0), False),
+    ],
+)
+def test_what_another_program_consumes_is_not_on_its_way_to_us(
+    name: str, standing: tuple[int, int], idle: bool
+) -> None:
+    account: Any = SimpleNamespace(of_kind=lambda kind: [], transports=list, outboxes=0)
+    assert _is_idle(account, {name: standing}, {"audit"}) == idle
