@@ -67,5 +67,9 @@ class RecordsDropped(TransportError):
     """Records found no room in the transport's buffer; they are gone, and their numbers are missing."""
 
 
+class PayloadsCut(TransportError):
+    """Records went with a stand-in for their payload, which was too large or cannot be JSON."""
+
+
 class ServiceError(SuperheroError):
     """A service or process that a command needs is missing, or did not come up in time."""

@@ -177,7 +177,7 @@ class CeleryHandler(LocklessHandler):
         outlet, failures = self._outlet, self._failures
         if outlet is None:
             return Counters(emitted=failures, dropped=failures)
-        return outlet.counters(cut=self._capture.cut, failures=failures)
+        return outlet.counters(failures=failures)
 
     def numbers(self) -> dict[str, int]:
         """Return how far the producers of this process have come: the number after each one's latest record.
@@ -195,7 +195,7 @@ class CeleryHandler(LocklessHandler):
             if self._outlet is None and not self._opening:
                 self._opening = True
                 try:
-                    outlet = Outlet(self._settings, self._open_sender())
+                    outlet = Outlet(self._settings, self._open_sender(), lambda: self._capture.cut)
                     outlet.start()
                     self._outlet = outlet
                 finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from superhero.errors import RecordsDropped
+from superhero.errors import PayloadsCut, RecordsDropped
 from superhero.transport.buffer import Buffer, MemoryBuffer
 from superhero.transport.counters import Counters
 from superhero.transport.flight import Limits
@@ -45,7 +45,7 @@ class OutletSettings:
 class Outlet:
     """Intake, buffer and publisher of one process, and its spool's keeper where there is a spool."""
 
-    def __init__(self, settings: OutletSettings, sender: Sender) -> None:
+    def __init__(self, settings: OutletSettings, sender: Sender, cut: Callable[[], int]) -> None:
         memory = MemoryBuffer(settings.max_records, settings.max_bytes)
         self._spool: Spool | None = None
         self._keeper: SpoolKeeper | None = None
@@ -59,7 +59,8 @@ class Outlet:
         self._intake = Intake(self._buffer, self._publisher)
         self._flushed_at = float("-inf")
         self._flush_took_s = 0.0
-        self._told_dropped = 0
+        self._cut = cut
+        self._told_dropped = self._told_cut = 0
         self._tell_at = 0.0
         self.put = self._intake.put
         """Number a record and keep it, see `Intake.put`."""
@@ -125,13 +126,13 @@ class Outlet:
         self._publisher.abandon()
         self._buffer.abandon()
 
-    def counters(self, *, cut: int, failures: int) -> Counters:
+    def counters(self, *, failures: int) -> Counters:
         """Return how things stand. `failures` are records that did not get here."""
         tally, spool = self._publisher.tally, self._spool
         return Counters(
             emitted=self._intake.emitted + failures,
             dropped=self._intake.dropped + failures,
-            cut=cut,
+            cut=self._cut(),
             published=tally.published,
             confirmed=tally.confirmed,
             refused=tally.refused,
@@ -166,16 +167,25 @@ class Outlet:
             self._keeper.wake()
 
     def _tell(self) -> None:
-        """Log drops when they happen, and the counters now and then."""
+        """Log drops and cut payloads when they happen, and the counters now and then."""
         dropped = self._intake.dropped
         if dropped > self._told_dropped:
             self._told_dropped = dropped
             self._publisher.trouble.note(
                 RecordsDropped(f"records dropped so far: {dropped}, as what holds them is full")
             )
+        cut = self._cut()
+        if cut > self._told_cut:
+            self._told_cut = cut
+            self._publisher.trouble.note(
+                PayloadsCut(
+                    f"records that went with a stand-in for their payload so far: {cut}; it was larger than "
+                    "max_record_bytes, or JSON cannot hold it"
+                )
+            )
         if time.monotonic() >= self._tell_at:
             if self._tell_at:
-                _LOG.info("counters: %s", asdict(self.counters(cut=0, failures=0)))
+                _LOG.info("counters: %s", asdict(self.counters(failures=0)))
             self._tell_at = time.monotonic() + _TELL_EVERY_S
 
 

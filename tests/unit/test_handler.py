@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from patience import WaitUntil
 
 from superhero.errors import TransportError
 from superhero.testing import CollectingHandler, ScriptedSender
@@ -171,6 +172,21 @@ def test_what_does_not_fit_is_dropped_counted_and_leaves_a_gap() -> None:
     numbers = {int(record["id"].rpartition(":")[2]) for record in arrived(sender)}
     assert numbers == {0, 1, 5}
     handler.close()
+
+
+def test_a_payload_that_is_too_large_is_counted_and_told_once(
+    caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+) -> None:
+    sender = ScriptedSender()
+    handler = CeleryHandler(sender=lambda: sender, max_record_bytes=1000)
+    large = {"name": "app", "msg": "x", "payload": {"text": "x" * 2000}}
+    handler.handle(logging.makeLogRecord(large))
+    wait_until(lambda: "went with a stand-in for their payload so far: 1;" in caplog.text)
+    handler.handle(logging.makeLogRecord(large))
+    assert handler.flush(5)
+    handler.close()
+    assert (len(arrived(sender)), handler.counters().cut) == (2, 2)
+    assert caplog.text.count("stand-in") == 1
 
 
 def test_the_counters_add_up_and_are_ready_for_json(log: Log) -> None:
