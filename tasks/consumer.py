@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import celery.worker.consumer.consumer as celerys
-from amqp.exceptions import ResourceLocked
+from amqp.exceptions import AccessRefused, NotAllowed, ResourceLocked
 from celery import bootsteps
 from kombu import compression
 from kombu.exceptions import ContentDisallowed
@@ -31,6 +31,8 @@ from tasks.start import NameTaken
 RECONNECT_FIRST_S = 0.2
 RECONNECT_STEP_S = 0.3
 RECONNECT_LONGEST_S = 3.0
+REFUSED_S = 10.0
+"""How long to wait where the broker answers and does not let us in: somebody must do something about it."""
 EVENTS_WAIT_S = 0.1
 """How long an event may wait for others. Flower, which they are for, shows them by the second."""
 
@@ -133,16 +135,28 @@ class Consumer(celerys.Consumer):  # type: ignore[misc]  # Celery has no types
 
         if conn.transport.driver_type == "redis":
             conn.transport.Channel = CarefulChannel
-        conn = conn.ensure_connection(
-            on_error,
-            self.app.conf.broker_connection_max_retries,
-            interval_start=RECONNECT_FIRST_S,
-            interval_step=RECONNECT_STEP_S,
-            interval_max=RECONNECT_LONGEST_S,
-            callback=celerys.maybe_shutdown,
-        )
-        self.first_connection_attempt = False
-        return conn
+        while True:
+            try:
+                conn = conn.ensure_connection(
+                    on_error,
+                    self.app.conf.broker_connection_max_retries,
+                    interval_start=RECONNECT_FIRST_S,
+                    interval_step=RECONNECT_STEP_S,
+                    interval_max=RECONNECT_LONGEST_S,
+                    callback=celerys.maybe_shutdown,
+                )
+            except (AccessRefused, NotAllowed) as error:
+                log.error(
+                    "the broker at %s does not let us in: %s; check user, password and vhost in BROKER_URL "
+                    "(superhero doctor says more); next try in %.0f s",
+                    conn.as_uri(),
+                    error.reply_text.rstrip("."),
+                    REFUSED_S,
+                )
+                _wait(REFUSED_S)
+            else:
+                self.first_connection_attempt = False
+                return conn
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Wait, or end, when the worker's name is another's; Celery tries again at once, and for ever."""
@@ -185,6 +199,14 @@ def _check_sink(url: str) -> None:
     except SinkError as error:
         # SystemExit alone ends a worker with a sentence instead of a traceback.
         raise SystemExit(f"SINKS cannot be used: {error}") from error
+
+
+def _wait(seconds: float) -> None:
+    """Wait, unless the worker is to end."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        celerys.maybe_shutdown()
+        time.sleep(0.1)
 
 
 def _refuse(body: object) -> bytes:

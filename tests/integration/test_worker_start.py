@@ -47,6 +47,19 @@ def test_workers_of_one_host_take_names_of_their_own_and_all_consume(
 
 
 @pytest.mark.rabbitmq
+def test_a_worker_that_the_broker_does_not_let_in_says_what_to_do_and_ends_when_told(
+    bench: Bench, project_root: Path
+) -> None:
+    refused = plain(
+        bench, "refused", project_root, BROKER_URL=re.sub("//.*@", "//guest:s3cret@", bench.broker_url)
+    )
+    refused.wait_for_line("does not let us in: .*; check user, password and vhost in BROKER_URL", 30)
+    refused.stop(30)
+    log = refused.tail(200)
+    assert (refused.returncode, "Traceback" in log, "s3cret" in log) == (0, False, False)
+
+
+@pytest.mark.rabbitmq
 def test_a_worker_whose_given_name_is_taken_says_so_and_gets_it_when_it_is_free(
     bench: Bench, project_root: Path
 ) -> None:
