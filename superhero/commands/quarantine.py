@@ -23,6 +23,9 @@ from superhero.ops.quarantine import DeadLetter, Selection, count, look, purge, 
 from superhero.plural import counted
 from superhero.transport.dead_letters import Reason
 
+_NAMED = 10
+"""How many ids an error names where several begin alike."""
+
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     if value is None:
@@ -31,6 +34,13 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
     if match is None:
         raise click.BadParameter(f"{value!r} is no age; write 30s, 15m, 2h or 7d", ctx, param)
     return float(int(match[1]) * UNITS_S[match[2]])
+
+
+def _id(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    # Every id begins with nothing: `purge "$id"` with a variable that is not set would be `purge --all`.
+    if value is not None and not value.strip():
+        raise click.BadParameter(f"{value!r} is no letter's id; `list` shows them", ctx, param)
+    return value
 
 
 def _selecting(function: Callable[..., None]) -> Callable[..., None]:
@@ -89,32 +99,32 @@ def list_letters(channel: str | None, reason: str | None, older_than: float | No
 
 
 @command.command()
-@click.argument("letter_id", metavar="ID")
+@click.argument("letter_id", metavar="ID", callback=_id)
 @click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, with the whole body, uncompressed, in base64."
 )
 def show(letter_id: str, as_json: bool) -> None:
-    """Show a letter whole. ID is what `list` shows, or the beginning of it."""
-    for dead in look(from_env().broker_url, Selection(id=letter_id)):
-        if as_json:
-            whole = {
-                **_summary(dead),
-                "headers": dict(dead.message.headers),
-                "content_type": dead.message.content_type,
-                "content_encoding": dead.message.content_encoding,
-                "body_base64": base64.b64encode(dead.body).decode(),
-            }
-            click.echo(json.dumps(whole, default=str))
-        else:
-            print_letter(dead, stdout_console())
-        return
-    raise click.ClickException(
-        f"no letter's id begins with {letter_id!r}; `superhero quarantine list` has them"
-    )
+    """Show a letter whole. ID is what `list` shows, or a beginning of it that no other letter's id has."""
+    dead = _the_one(from_env().broker_url, letter_id)
+    if dead is None:
+        raise click.ClickException(
+            f"no letter's id begins with {letter_id!r}; `superhero quarantine list` has them"
+        )
+    if as_json:
+        whole = {
+            **_summary(dead),
+            "headers": dict(dead.message.headers),
+            "content_type": dead.message.content_type,
+            "content_encoding": dead.message.content_encoding,
+            "body_base64": base64.b64encode(dead.body).decode(),
+        }
+        click.echo(json.dumps(whole, default=str))
+    else:
+        print_letter(dead, stdout_console())
 
 
 @command.command("replay")
-@click.argument("letter_id", metavar="[ID]", required=False)
+@click.argument("letter_id", metavar="[ID]", required=False, callback=_id)
 @_selecting
 @click.option("--all", "everything", is_flag=True, help="Everything; needed where nothing else is said.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -130,10 +140,12 @@ def replay_letters(
 
     After a pipeline was put right, restart the workers, then replay: a worker that runs has the old code.
     Each letter is removed once the broker confirmed it. It can be repeated: a record stands in a sink once.
-    Exit status 1 when none has that ID, channel or reason.
+    ID may be the beginning of an id. Exit status 1 when none has that ID, channel or reason, or several
+    letters' ids begin so.
     """
     selection = _chosen(letter_id, channel, reason, older_than, everything)
     url = from_env().broker_url
+    selection = _whole(url, selection)
     with progress("replaying", total=count(url), unit="letters") as shown:
         done = replay(url, selection, shown.add)
     if as_json:
@@ -147,7 +159,7 @@ def replay_letters(
 
 
 @command.command("purge")
-@click.argument("letter_id", metavar="[ID]", required=False)
+@click.argument("letter_id", metavar="[ID]", required=False, callback=_id)
 @_selecting
 @click.option("--all", "everything", is_flag=True, help="Everything; needed where nothing else is said.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -163,11 +175,14 @@ def purge_letters(
 ) -> None:
     """Throw letters away.
 
-    Exit status 1 when none has that ID, channel or reason.
+    ID may be the beginning of an id. Exit status 1 when none has that ID, channel or reason, or several
+    letters' ids begin so.
     """
     url, selection = from_env().broker_url, _chosen(letter_id, channel, reason, older_than, everything)
-    if not yes:
-        click.confirm("What is purged is gone for ever. Purge?", abort=True)
+    selection = _whole(url, selection)
+    if not yes and (meant := sum(1 for _ in look(url, selection))):
+        letters = f"{counted(meant, 'letter')}, {_described(selection)}"
+        click.confirm(f"{letters}: what is purged is gone for ever. Purge?", abort=True)
     with progress("purging", total=count(url), unit="letters") as shown:
         purged = purge(url, selection, shown.add)
     click.echo(json.dumps({"purged": purged}) if as_json else f"{purged:,} purged")
@@ -200,6 +215,37 @@ def _chosen(
     if not everything and (letter_id, channel, reason, older_than) == (None, None, None, None):
         raise click.UsageError("say which: an ID, --channel, --reason, --older-than, or --all")
     return Selection(id=letter_id, channel=channel, reason=reason, older_than_s=older_than)
+
+
+def _the_one(url: str, beginning: str) -> DeadLetter | None:
+    """Return the letter whose id begins so, None if there is none. Refuse where several could be meant."""
+    found: DeadLetter | None = None
+    ids: set[str] = set()
+    for dead in look(url, Selection(id=beginning)):
+        found = found or dead
+        ids.add(dead.id)  # equal letters have one id, and what is done to one is done to all
+    if len(ids) > 1:
+        named = ", ".join(sorted(ids)[:_NAMED]) + (f" and {len(ids) - _NAMED:,} more" * (len(ids) > _NAMED))
+        raise click.ClickException(f"{len(ids):,} ids begin with {beginning!r}, write more of one: {named}")
+    return found
+
+
+def _whole(url: str, selection: Selection) -> Selection:
+    """Return the selection with the whole id of the one letter that is meant, where an id is named."""
+    dead = None if selection.id is None else _the_one(url, selection.id)
+    return selection if dead is None else replace(selection, id=dead.id)
+
+
+def _described(selection: Selection) -> str:
+    """Say by what letters are chosen."""
+    older = None if selection.older_than_s is None else f"{selection.older_than_s:,.0f} s"
+    named = {
+        "id": selection.id,
+        "channel": selection.channel,
+        "reason": selection.reason,
+        "older than": older,
+    }
+    return ", ".join(f"{by} {value}" for by, value in named.items() if value is not None) or "all there are"
 
 
 def _complain(url: str, selection: Selection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,41 @@ def test_an_unknown_letter_is_an_error_that_says_what_to_do(bench: Bench) -> Non
     assert "superhero quarantine list" in result.output
 
 
+@pytest.mark.parametrize("verb", [["show"], ["replay"], ["purge", "--yes"]])
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_an_empty_id_is_no_id_and_not_that_of_all(bench: Bench, verb: list[str], nothing: str) -> None:
+    some(bench)
+    told = superhero(bench, *verb, nothing)
+    assert told.exit_code == 2
+    assert f"{nothing!r} is no letter's id" in told.stderr
+    assert len(listed(bench)) == 3
+
+
+@pytest.mark.parametrize("verb", [["show"], ["replay"], ["purge", "--yes"], ["purge"]])
+def test_an_id_with_which_several_begin_is_refused_and_they_are_named(bench: Bench, verb: list[str]) -> None:
+    # There are 16 digits to begin with.
+    put(bench, *((task([envelope(n)]), CHANNEL, Reason.STEP_FAILED) for n in range(17)))
+    there = sorted(each["id"] for each in listed(bench))
+    (digit, many), *_ = Counter(name[0] for name in there).most_common(1)
+    told = superhero(bench, *verb, digit)
+    assert told.exit_code == 1
+    assert f"{many} ids begin with {digit!r}, write more of one: " in told.stderr
+    assert all(name in told.stderr for name in [name for name in there if name[0] == digit][:10])
+    assert sorted(each["id"] for each in listed(bench)) == there
+
+
+@pytest.mark.parametrize(("verb", "said"), [(["replay"], "2 replayed"), (["purge", "--yes"], "2 purged")])
+def test_equal_letters_are_one_candidate(bench: Bench, verb: list[str], said: str) -> None:
+    letter = condemn(task([envelope(0)]), CHANNEL, Reason.STEP_FAILED, "twice the same")
+    with ConfirmedSender(bench.broker_url) as sender:
+        for _ in range(2):
+            sender.send(letter, DEAD_NAME, CHANNEL, declare=[DEAD_QUEUE])
+    (name,) = {each["id"] for each in listed(bench)}
+    assert superhero(bench, "show", name[:4]).exit_code == 0
+    assert said in superhero(bench, *verb, name[:4]).output
+    assert listed(bench) == []
+
+
 @pytest.mark.parametrize("verb", [["replay"], ["purge", "--yes"]])
 def test_everything_must_be_asked_for(bench: Bench, verb: list[str]) -> None:
     some(bench)
@@ -214,6 +250,29 @@ def test_who_does_not_say_what_to_purge_is_told_so_before_being_asked(bench: Ben
     assert told.exit_code != 0 and "say which" in told.output and "gone for ever" not in told.output
     asked = superhero(bench, "purge", "--all")
     assert asked.exit_code != 0 and "gone for ever" in asked.output
+    assert len(listed(bench)) == 3
+
+
+@pytest.mark.parametrize(
+    ("selection", "question"),
+    [
+        (["--all"], "3 letters, all there are: what is purged is gone for ever"),
+        (["--channel", CHANNEL], f"2 letters, channel {CHANNEL}: what"),
+        (
+            ["--all", "--reason", "undecodable", "--older-than", "0s"],
+            "1 letter, reason undecodable, older than 0 s: what",
+        ),
+        (["ID"], "1 letter, id ID: what"),
+    ],
+)
+def test_who_is_asked_is_told_how_many_letters_and_which(
+    bench: Bench, selection: list[str], question: str
+) -> None:
+    some(bench)
+    name = listed(bench)[0]["id"]
+    asked = superhero(bench, "purge", *(name[:8] if each == "ID" else each for each in selection))
+    assert asked.exit_code == 1
+    assert question.replace("ID", name) in asked.output
     assert len(listed(bench)) == 3
 
 
