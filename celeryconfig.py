@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from superhero.service_urls import check_url
 from superhero.sink_urls import sink_urls
 
 _TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -53,6 +54,7 @@ def _read(environ: Mapping[str, str]) -> dict[str, Any]:
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         for url in text.split(";"):
+            check_url(url)
             if urlsplit(url).scheme not in schemes:
                 # The text itself is not shown: it may hold a password.
                 raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in schemes)}")

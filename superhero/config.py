@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from superhero.errors import SettingsError
+from superhero.service_urls import check_url
 from superhero.sink_urls import sink_urls
 
 Network = IPv4Network | IPv6Network
@@ -152,11 +153,13 @@ def without_password(url: str) -> str:
 
 def _url(*schemes: str, public: bool = False) -> Callable[[str], str]:
     def parse(text: str) -> str:
+        check_url(text)
         if public and "@" in urlsplit(text).netloc:
             raise ValueError("is shown to everybody: write it without a user and a password")
         if urlsplit(text).scheme not in schemes:
-            shown = without_password(text)
-            raise ValueError(f"{shown!r} must begin with one of {', '.join(s + '://' for s in schemes)}")
+            # With an @ it may hold a password, and where that ends in what is no URL nobody can tell.
+            shown = "" if "@" in text else f"{without_password(text)!r} "
+            raise ValueError(f"{shown}must begin with one of {', '.join(s + '://' for s in schemes)}")
         return text
 
     return parse
@@ -184,8 +187,7 @@ def _state(*schemes: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if urlsplit(parse_url(text)).scheme.startswith("sentinel") and not _SENTINELS.fullmatch(text):
-            shown = without_password(text)
-            raise ValueError(f"{shown!r} must be like sentinel://host1:26379,host2:26379/mymaster/0")
+            raise ValueError("must be like sentinel://host1:26379,host2:26379/mymaster/0")
         return text
 
     return parse

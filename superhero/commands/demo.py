@@ -91,7 +91,13 @@ def command(
 
 
 def _chosen(settings: Settings, broker: str | None, redis: str | None) -> Settings:
-    return replace(settings, broker_url=broker or settings.broker_url, redis_url=redis or settings.redis_url)
+    # By the rules of the variables.
+    given = from_env({"BROKER_URL": broker or "", "REDIS_URL": redis or ""})
+    return replace(
+        settings,
+        broker_url=given.broker_url if broker else settings.broker_url,
+        redis_url=given.redis_url if redis else settings.redis_url,
+    )
 
 
 def _watch(run: PipelineRun, bots: Process) -> Played:

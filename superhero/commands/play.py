@@ -24,6 +24,7 @@ from superhero.config import from_env, without_password
 from superhero.crowd import Crowd, Score, allow_connections, check_split
 from superhero.ops.printing import stdout_console
 from superhero.plural import counted
+from superhero.service_urls import check_url
 
 _CONNECTING = 64  # bots of a crowd that connect at a time
 _MOST_SEEDS = 1 << 32
@@ -120,6 +121,10 @@ async def _play(crowd: Crowd, rounds: int | None) -> None:
 
 def _checked(urls: Sequence[str]) -> Sequence[str]:
     for url in urls:
+        try:
+            check_url(url)
+        except ValueError as error:
+            raise click.BadParameter(f"of a server's URL {error}") from error
         if urlsplit(url).scheme not in ("ws", "wss") or not urlsplit(url).hostname:
             raise click.BadParameter(f"{without_password(url)!r} must be ws://host:port or wss://host:port")
     return urls

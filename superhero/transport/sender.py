@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from superhero.errors import TransportError
+from superhero.service_urls import check_url
 from superhero.transport.compression import pack
 from superhero.transport.envelope import task_body, task_headers
 from superhero.transport.leases import Lease
@@ -72,11 +73,16 @@ def body_and_headers(lease: Lease, *, compress: bool) -> tuple[bytes, dict[str, 
 def open_sender(broker_url: str, tls: Mapping[str, Any] | None = None, *, compress: bool = True) -> Sender:
     """Return the sender for a broker's URL, or for several URLs with `;` between; connects to nothing yet.
 
+    Raise TransportError, which shows nothing of the URL, for one that cannot be used.
     `tls` has `ca_certs`, `certfile`, `keyfile`: paths of PEM files, for amqps:// and rediss://. With
     `compress`, tasks that are worth it travel compressed.
     """
     for url in broker_url.split(";"):
         # The URL is not shown: it may hold a password.
+        try:
+            check_url(url)
+        except ValueError as error:
+            raise TransportError(f"a broker_url cannot be used: {error}") from error
         if urlsplit(url).scheme not in SCHEMES:
             raise TransportError(
                 f"a broker_url must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}"

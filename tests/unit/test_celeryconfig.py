@@ -190,7 +190,7 @@ def test_nothing_in_a_url_makes_it_verify_less(monkeypatch: pytest.MonkeyPatch, 
 
 def test_all_bad_variables_stand_in_one_error_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = {
-        "BROKER_URL": "http://me:s3cret@host",
+        "BROKER_URL": "amqp://me:s3cret/and@host",
         "REDIS_URL": "me:s3cret@host",
         "CHANNELS": "fine,../x",
         "GAME_TTL": "0",
@@ -210,8 +210,8 @@ def test_all_bad_variables_stand_in_one_error_without_a_password(monkeypatch: py
         ("CHANNELS", ("a b", "fine,../x", ".hidden", "x" * 121)),
         ("GAME_TTL", ("0", "2592001", "1.5")),
         ("VISIBILITY_TIMEOUT", ("1", "86401", "x")),
-        ("BROKER_URL", ("http://host", "amqps://host//?ssl_cert_reqs=none")),
-        ("REDIS_URL", ("amqp://host",)),
+        ("BROKER_URL", ("http://host", "amqps://host//?ssl_cert_reqs=none", "amqp://me:s3cr/et@host//")),
+        ("REDIS_URL", ("amqp://host", "redis://host/notadb", "redis://host:99999", "sentinel://h:x/m/0")),
         ("SINKS", ("nosuch:x", "json:", "delta://lake", "json:/data nosuch:x", "/data")),
     ],
 )
@@ -265,10 +265,13 @@ def test_settings_and_sinks_agree_on_what_a_sink_is(monkeypatch: pytest.MonkeyPa
 def test_a_worker_with_bad_settings_ends_with_a_sentence_and_no_traceback() -> None:
     argv = [sys.executable, "-m", "celery", "-A", "tasks", "worker"]
     environ = {**os.environ, "GAME_TTL": "0", "CHANNELS": "a b", "SINKS": "json:"}
+    environ["BROKER_URL"] = "amqp://guest:s3cr/et@127.0.0.1:5672//"
     done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "Error: settings that cannot be used:",
+        "  BROKER_URL: its host and port cannot be read; a port is a number up to 65535 "
+        "(a password with / # ? @ must be percent-encoded)",
         "  SINKS: json: names no folder; write json:///absolute or json:relative",
         "  CHANNELS: 'a b' is no channel; letters, digits, '_', '-' and '.' only, 1 to 120",
         "  GAME_TTL: '0' must be a whole number from 1 to 2592000",

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from superhero.cli import main
 from superhero.config import Settings, columns, explicit_services, from_env, variable_of, without_password
 from superhero.errors import SettingsError
 
@@ -96,6 +98,13 @@ def test_a_variable_sets_its_field_and_no_other(variable: str, text: str, field:
         ("BROKER_URL", "amqps://host//?ssl_cert_reqs=none"),
         ("BROKER_URL", "amqp://host//;http://host"),
         ("REDIS_URL", "rediss://host/0?ssl_check_hostname=false"),
+        ("REDIS_URL", "redis://host:6379/notadb"),
+        ("REDIS_URL", "sentinel://one:26379,two:notaport/mymaster/0"),
+        ("SERVER_URL", "ws://host:notaport"),
+        ("SUPERHERO_API_URL", "https://host:99999/api"),
+        ("RABBITMQ_MANAGEMENT_URL", "http://host:notaport"),
+        ("KAFKA_URL", "kafka://host:notaport"),
+        ("FLOWER_URL", "http://host:-1"),
         ("SINKS", "s3://bucket/lake"),
         ("SINKS", "json:/data parket:/lake"),
         ("SINKS", "json:"),
@@ -141,6 +150,68 @@ def test_no_password_stands_in_an_error() -> None:
             }
         )
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:s3cr/et@host:6379/0",
+        "redis://:s3cr#et@host:6379/0",
+        "redis://me:s3cr?et@host:6379/0",
+        "redis://me:s3cr[et@host:6379/0",
+        "redis://me:[s3cr]et@host:6379/0",
+        "redis://me:s3cr;et@host:6379/0",
+        "redis://me:s3cr\u2100et@host:6379/0",
+        "redis://me:12/s3cr@host:6379/0",
+        "redis://me:12#s3cr@host:6379/0",
+        "redis://me:12?s3cr@host:6379/0",
+        "redis://me:s3cr@host:s3cr/0",
+        "redis://me:s3cr@host:99999/0",
+        "redis://me:s3cr@host/s3cr",
+        "sentinel://:s3/cr@host:26379/mymaster/0",
+        "http://me:s3cr/et@host",
+        "me:s3cr/et@host",
+        "s3cr@host",
+    ],
+)
+def test_no_piece_of_a_url_that_cannot_be_read_stands_in_an_error(url: str) -> None:
+    refusal = "percent-encoded|must begin with one of"
+    for variable in ("BROKER_URL", "REDIS_URL"):
+        with pytest.raises(SettingsError, match=refusal) as caught:
+            from_env({variable: url})
+        assert variable in str(caught.value)
+        assert not any(piece in str(caught.value) for piece in ("s3", "cr@", "et@", "12"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        (["doctor"], {"BROKER_URL": "amqp://guest:s3cr/et@127.0.0.1:5672//"}),
+        (["quarantine", "list"], {"BROKER_URL": "amqp://127.0.0.1:s3cr//"}),
+        (["heroes", "list"], {"REDIS_URL": "redis://:s3cr@127.0.0.1:99999"}),
+        (["demo", "--broker", "amqp://guest:s3cr/et@127.0.0.1:5672//"], {}),
+        (["demo", "--redis", "redis://127.0.0.1:6379/s3cr"], {}),
+        (["play", "--url", "ws://127.0.0.1:s3cr"], {}),
+    ],
+)
+def test_a_command_with_a_url_that_cannot_be_read_ends_with_a_sentence(
+    arguments: list[str], environ: dict[str, str]
+) -> None:
+    done = CliRunner().invoke(main, arguments, env=environ)
+    assert done.exit_code == 2
+    assert "a password with / # ? @ must be percent-encoded" in done.stderr
+    assert "s3cr" not in done.output
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("redis://host", "redis://host/", "redis://host:6379/15", "rediss://me:p%2Fss@[::1]:6379//1"),
+        *("sentinel://:p@one:26379,two/mymaster/0?sentinel_password=p@ss", "redis://h/0?password=p@ss"),
+    ],
+)
+def test_a_url_that_can_be_read_is_taken(url: str) -> None:
+    assert from_env({"REDIS_URL": url}).redis_url == url
 
 
 def test_no_password_or_token_stands_in_the_representation() -> None:

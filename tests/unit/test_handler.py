@@ -95,6 +95,14 @@ def test_a_broker_url_that_cannot_be_used_is_refused_without_being_shown(url: st
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("url", ["amqp://me:s3cr/et@host//", "amqp://h//;amqp://h:99999//", "redis://h/x"])
+def test_a_broker_url_whose_port_cannot_be_read_is_refused_likewise(url: str) -> None:
+    with pytest.raises(TransportError, match=r"a broker_url cannot be used: .*percent-encoded") as refused:
+        CeleryHandler(broker_url=url)
+    assert "s3cr" not in str(refused.value) and refused.value.__cause__ is not None
+    assert "s3cr" not in str(refused.value.__cause__) and refused.value.__cause__.__context__ is None
+
+
 def test_ids_of_a_channel_count_from_zero_without_a_gap(log: Log) -> None:
     logger, handler, sender = log
     for number in range(5):

@@ -82,12 +82,13 @@ RULES = {
         frozenset({"matplotlib"}),
     ),
     "superhero.chaos.database": Rule(("superhero",), frozenset({"sqlalchemy"})),
-    "superhero.config": Rule(("superhero.errors", "superhero.sink_urls")),
+    "superhero.config": Rule(("superhero.errors", "superhero.service_urls", "superhero.sink_urls")),
     "superhero.errors": Rule(),
     "superhero.events": Rule(),
     "superhero.redis_clients": Rule(("superhero.errors",), frozenset({"redis"})),
     "superhero.keys": Rule(),
     "superhero.plural": Rule(),
+    "superhero.service_urls": Rule(),
     "superhero.sink_urls": Rule(),
     "superhero.identity": Rule(),
     "superhero.messages": Rule(
@@ -98,7 +99,7 @@ RULES = {
     # Everything else of the simulator: server, client, roster, headless games, and what they share.
     "superhero": Rule((*WIRE, "superhero.game", "superhero"), DRIVERS),
     "superhero.transport": Rule(
-        ("superhero.transport", "superhero.errors"),
+        ("superhero.transport", "superhero.errors", "superhero.service_urls"),
         frozenset(
             {
                 "amqp",
@@ -133,7 +134,7 @@ RULES = {
         frozenset({"amqp", "billiard", "celery", "kombu", "orjson", "redis", "vine"}),
     ),
     "sinks": Rule(("sinks",), frozenset({"deltalake", "obstore", "orjson", "pyarrow", "sqlalchemy"})),
-    "celeryconfig": Rule(("superhero.sink_urls",), frozenset({"celery"})),
+    "celeryconfig": Rule(("superhero.service_urls", "superhero.sink_urls"), frozenset({"celery"})),
 }
 
 
