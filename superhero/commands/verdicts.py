@@ -23,17 +23,19 @@ _MOST_EXAMPLES = 20
 class Finding:
     """All that was found out.
 
-    verdict     by record ids; None for a sink that only a key can verify
-    held        by answer key; None without one
-    waiting     what waits on the broker; None if it was not asked
-    unpromised  producers of which nobody said how much they emitted
-    letters     letters in quarantine; None if nobody looked
-    anonymous   of those, how many show no record ids
+    verdict       by record ids; None for a sink that only a key can verify
+    held          by answer key; None without one
+    waiting       what waits on the broker; None if it was not asked
+    broker_named  whether the user said where the broker is
+    unpromised    producers of which nobody said how much they emitted
+    letters       letters in quarantine; None if nobody looked
+    anonymous     of those, how many show no record ids
     """
 
     verdict: Verdict | None = None
     held: KeyVerdict | None = None
     waiting: Waiting | None = None
+    broker_named: bool = False
     unpromised: int = 0
     letters: int | None = None
     anonymous: int = 0
@@ -41,7 +43,14 @@ class Finding:
     @property
     def clean(self) -> bool:
         """Whether nothing is lost or doubled, nothing waits and all is accounted for."""
-        return not self.waits and all(each.clean for each in (self.verdict, self.held) if each is not None)
+        if self.waits or self.broker_silent:
+            return False
+        return all(each.clean for each in (self.verdict, self.held) if each is not None)
+
+    @property
+    def broker_silent(self) -> bool:
+        """Whether the broker that the user named did not answer: what waits there cannot be told."""
+        return self.broker_named and self.waiting is not None and bool(self.waiting.error)
 
     @property
     def waits(self) -> bool:
@@ -159,7 +168,13 @@ def _sentences(found: Finding) -> Iterator[str]:
     for queue, count in found.waiting.queues.items():
         waits = "waits" if count == 1 else "wait"
         yield f"[red]{counted(count, 'message')} still {waits} in {escape(queue)}: not all is in yet.[/]"
-    if found.waiting.error:
+    if found.broker_silent:
+        yield (
+            f"[red]The broker at BROKER_URL did not answer: {escape(found.waiting.error)}.[/] Whether "
+            "messages still wait there cannot be told: correct BROKER_URL or start that broker and verify "
+            "again, or use --offline, which does not ask."
+        )
+    elif found.waiting.error:
         yield f"No broker said whether messages still wait: {escape(found.waiting.error)}"
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from superhero.commands.progress import BYTES, progress
 from superhero.commands.verdicts import Finding, in_json, show
-from superhero.config import Settings, from_env
+from superhero.config import Settings, from_env, variable_of
 from superhero.errors import ServiceError
 from superhero.events import CHANNELS
 from superhero.ops.answer_key import AnswerKey, read_answer_key
@@ -57,8 +57,9 @@ def command(
     """Tell by record ids what was lost or doubled between the logging calls and SINK, a sink's URL.
 
     Exit status 0 only when nothing was lost or doubled, no message waits and all is accounted for, 1
-    otherwise, 2 when that cannot be told. What is in quarantine is accounted for, and said. Stop the workers
-    first, or let them finish: what they hold does not wait.
+    otherwise, 2 when that cannot be told, as where BROKER_URL is set and does not answer. What is in
+    quarantine is accounted for, and said. Stop the workers first, or let them finish: what they hold does
+    not wait.
 
     Where a broker answers at BROKER_URL, messages that wait there count as not in yet, and what is missing
     may be in them. With SPOOL_DIR, what stands in the spools there is told from what is lost. Without
@@ -73,11 +74,18 @@ def command(
     found = _find(
         settings, sink or settings.sinks or f"json:{settings.output_dir}", expect, quarantine, offline
     )
+    found = replace(found, broker_named=_is_set(variable_of("broker_url")))
     if as_json:
         click.echo(json.dumps(in_json(found), indent=1))
     else:
         show(found, stdout_console(), by_producer=by_producer)
-    raise SystemExit(0 if found.clean else 1)
+    raise SystemExit(2 if found.broker_silent else 0 if found.clean else 1)
+
+
+def _is_set(variable: str) -> bool:
+    """Tell whether the user set an environment variable, as click tells it for an option."""
+    value = click.Option(["--value"], envvar=variable).resolve_envvar_value(click.get_current_context())
+    return bool((value or "").strip())
 
 
 def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, offline: bool) -> Finding:

@@ -26,7 +26,9 @@ def folder(tmp_path: Path) -> Path:
 
 def verify(folder: Path, url: str = "") -> int:
     """Return the status of `superhero verify` with the answer key in a folder."""
-    return superhero("verify", url or f"json:{folder}", "--expect", folder / "expected.json").exit_code
+    return superhero(
+        "verify", "--offline", url or f"json:{folder}", "--expect", folder / "expected.json"
+    ).exit_code
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -36,7 +38,7 @@ def test_the_pipelines_write_what_the_key_says(tmp_path: Path, kind: str, faults
     url = KINDS[kind].format(tmp_path)
     assert ingest(records, url) == key["quarantined"]
     assert bool(key["quarantined"]) == bool(faults)
-    verified = superhero("verify", url, "--expect", tmp_path / "expected.json")
+    verified = superhero("verify", "--offline", url, "--expect", tmp_path / "expected.json")
     assert verified.exit_code == 0, verified.output
     assert set(key["datasets"]) == {"RECORDS", "ATTACKS", "GAME_META", "GAME_PODIUM", "PLAYERS", "HEROES"}
 
@@ -91,7 +93,7 @@ def test_a_row_lost_doubled_or_changed_is_found(
 
 def test_what_differs_is_told(folder: Path) -> None:
     next((folder / "superhero" / "GAME_META").glob("*.jsonl")).unlink()
-    arguments = ("verify", f"json:{folder}", "--expect", folder / "expected.json")
+    arguments = ("verify", "--offline", f"json:{folder}", "--expect", folder / "expected.json")
     told = json.loads(superhero(*arguments, "--json").stdout)
     assert told["clean"] is False
     assert [each["dataset"] for each in told["key"]["datasets"] if not each["same"]] == ["GAME_META"]
@@ -106,7 +108,7 @@ def test_where_another_run_wrote_too_that_is_why(tmp_path: Path, kind: str) -> N
     other = tmp_path / "other"
     other.mkdir()
     ingest(simulated(other, "--games", 3, "--players", 10)[0], url)
-    arguments = ("verify", url, "--expect", tmp_path / "expected.json")
+    arguments = ("verify", "--offline", url, "--expect", tmp_path / "expected.json")
     verified = superhero(*arguments)
     assert verified.exit_code == 1
     assert ", 3 whole games among them, that the key does not know" in verified.output
@@ -119,13 +121,13 @@ def test_where_another_run_wrote_too_that_is_why(tmp_path: Path, kind: str) -> N
 def test_what_of_the_run_is_not_there_is_counted(folder: Path) -> None:
     path = next(iter(sorted((folder / "superhero" / "RECORDS").glob("*login*.jsonl"))))
     edit(folder, f"RECORDS/{path.name}", lambda lines: lines[2:])
-    verified = superhero("verify", f"json:{folder}", "--expect", folder / "expected.json")
+    verified = superhero("verify", "--offline", f"json:{folder}", "--expect", folder / "expected.json")
     assert "2 records of the key's run are not in RECORDS." in verified.output
     assert "does not know" not in verified.output
 
 
 def test_a_sink_that_holds_no_records_is_told_by_its_own_name(tmp_path: Path) -> None:
-    refused = superhero("verify", f"parquet:{tmp_path}")
+    refused = superhero("verify", "--offline", f"parquet:{tmp_path}")
     assert refused.exit_code == 2
     assert "there are no records in the sink parquet:; is that where the workers write?" in refused.output
 
@@ -133,6 +135,6 @@ def test_a_sink_that_holds_no_records_is_told_by_its_own_name(tmp_path: Path) ->
 @pytest.mark.parametrize("text", ['{"datasets": 1}', '{"datasets": {}, "version": 9}', "[]", "no JSON"])
 def test_a_file_that_is_no_key_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "expected.json").write_text(text)
-    refused = superhero("verify", f"json:{tmp_path}", "--expect", tmp_path / "expected.json")
+    refused = superhero("verify", "--offline", f"json:{tmp_path}", "--expect", tmp_path / "expected.json")
     assert refused.exit_code == 2
     assert "Error(" not in refused.output

@@ -37,7 +37,7 @@ def test_everything_that_reads_finds_the_same_afterwards(tmp_path: Path) -> None
     merged = {each["dataset"]: (each["objects"], each["segments"]) for each in json.loads(done.stdout)}
     assert merged == {"GAME_META": (40, 1), "GAME_PODIUM": (40, 1), "HEROES": (6, 1)}
     assert answers(url) == before
-    verified = superhero("verify", url, "--expect", tmp_path / "expected.json")
+    verified = superhero("verify", "--offline", url, "--expect", tmp_path / "expected.json")
     assert verified.exit_code == 0, verified.output
 
 
@@ -46,7 +46,7 @@ def test_verify_finds_what_was_changed_in_a_segment(tmp_path: Path) -> None:
     superhero("compact", "--sink", url, "--grace", 0)
     [path] = (tmp_path / "superhero" / "GAME_PODIUM" / "_compacted").glob("*.jsonl")
     path.write_text(path.read_text().replace('"rank":1', '"rank":3', 1))
-    told = json.loads(superhero("verify", url, "--json").stdout)
+    told = json.loads(superhero("verify", "--offline", url, "--json").stdout)
     assert (told["clean"], told["games"]["wrong"], list(told["unreadable"])) == (False, 1, [str(path)])
 
 
@@ -66,7 +66,7 @@ def test_a_delta_table_s_files_become_one_and_hold_the_same(tmp_path: Path) -> N
     assert "HEROES: 0 files merged, 1 file in all" in superhero("compact", "--sink", url).output
     assert answers(url) == before
     ingest(records, url)  # delivered again
-    verified = superhero("verify", url, "--expect", tmp_path / "expected.json")
+    verified = superhero("verify", "--offline", url, "--expect", tmp_path / "expected.json")
     assert verified.exit_code == 0, verified.output
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sinks.base import Append
 from superhero.cli import main
 from superhero.errors import SettingsError
 from superhero.ops.datasets import folder_of
+from superhero.ops.depths import Waiting
 from superhero.ops.expected import read_expected
 from superhero.ops.verify import FIGURES
 from superhero.transport.confirmed import ConfirmedSender, RawMessage
@@ -42,8 +44,8 @@ def broker(request: pytest.FixtureRequest) -> str:
 
 def run(*arguments: str, **environ: str) -> Result:
     """Run `superhero verify`, without a broker unless one is given."""
-    env = {"COLUMNS": "200", "BROKER_URL": NOWHERE, **environ}
-    return CliRunner().invoke(main, ["verify", *arguments], env=env)
+    offline = () if "BROKER_URL" in environ else ("--offline",)
+    return CliRunner().invoke(main, ["verify", *arguments, *offline], env={"COLUMNS": "200", **environ})
 
 
 def send(broker: str, *channels: str) -> None:
@@ -213,14 +215,43 @@ def test_a_sink_without_records_is_told_from_one_that_waits_for_them(tmp_path: P
     assert "Messages still wait: 1 in superhero.login" in result.output
 
 
-def test_without_a_broker_and_without_a_promise_no_more_is_claimed_than_is_known(folder: Path) -> None:
+def test_without_a_promise_no_more_is_claimed_than_is_known(folder: Path) -> None:
     output = run(f"json:{folder}").output
     assert "Nothing was lost" not in output
     assert "No gap among what arrived" in output
     assert "what may be missing at the end cannot be told without --expect" in output
-    assert "No broker said whether messages still wait" in output
-    assert json.loads(run(f"json:{folder}", "--json").output)["waiting"] is None
-    assert "No broker" not in run(f"json:{folder}", "--offline").output
+    assert "No broker" not in output
+
+
+def test_a_broker_that_was_named_and_does_not_answer_leaves_untold_what_waits(folder: Path) -> None:
+    result = run(f"json:{folder}", BROKER_URL=NOWHERE)
+    assert result.exit_code == 2
+    assert "No gap among what arrived" in result.output
+    assert "The broker at BROKER_URL did not answer" in result.output
+    assert "--offline" in result.output
+    told = json.loads(run(f"json:{folder}", "--json", BROKER_URL=NOWHERE).output)
+    assert (told["clean"], told["waiting"]) == (False, None)
+    assert run(f"json:{folder}", "--offline", BROKER_URL=NOWHERE).exit_code == 0
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.parametrize("ending", ["-of-nobody", None])
+def test_a_broker_that_does_not_let_us_in_leaves_untold_what_waits(
+    folder: Path, broker_url: str, ending: str | None
+) -> None:
+    refused = f"{broker_url}{ending}" if ending else re.sub("://[^@]*@", "://guest:wrong@", broker_url)
+    result = run(f"json:{folder}", BROKER_URL=refused)
+    assert (result.exit_code, "did not answer" in result.output) == (2, True)
+
+
+def test_a_broker_that_nobody_named_need_not_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("superhero.commands.verify.waiting", lambda *_: Waiting(error="nobody is there"))
+    for url in ("", " "):
+        result = run(f"json:{folder}", BROKER_URL=url)
+        assert result.exit_code == 0
+        assert "No broker said whether messages still wait: nobody is there" in result.output
+    told = json.loads(run(f"json:{folder}", "--json", BROKER_URL="").output)
+    assert (told["clean"], told["waiting"]) == (True, None)
 
 
 def test_nothing_was_lost_is_said_where_every_producer_says_how_much_it_emitted(
