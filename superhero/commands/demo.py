@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from superhero.commands.experiment import bad
-from superhero.commands.folders import a_folder
+from superhero.commands.folders import a_folder, made
 from superhero.commands.progress import progress
 from superhero.config import Settings, explicit_services, from_env
 from superhero.ops.depths import dead_letters
@@ -64,7 +64,7 @@ def command(
     """
     settings = _chosen(from_env(), broker, redis)
     explicit = explicit_services() or bool(broker or redis)
-    folder = folder or a_folder("demo")
+    folder = made(folder or a_folder("demo"))
     console = Console(stderr=True)
     began = time.monotonic()
     where = open_services(

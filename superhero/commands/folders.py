@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 import click
+
+from superhero.errors import ServiceError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,3 +34,19 @@ def _empty(context: click.Context, parameter: click.Parameter, folder: Path | No
 def a_folder(kind: str = "trials") -> Path:
     """Return where those of a `kind` of run go by default: a new folder at every call."""
     return Path("var") / kind / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def made(folder: Path) -> Path:
+    """Return a folder that is there and can be written to; make it where it is not there yet.
+
+    Raise ServiceError when it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise ServiceError(
+            f"cannot write to {folder}: {error.strerror or error}; name a folder that you may write to with "
+            "--folder, or start from another one"
+        ) from error
