@@ -157,6 +157,7 @@ def _complaints(verdict: Verdict) -> Iterator[str]:
 def _sentences(found: Finding) -> Iterator[str]:
     if found.verdict is not None:
         yield _judgement(found, found.verdict)
+        yield from _of_not_promised(found.verdict)
         yield from _of_quarantine(found, found.verdict)
     if found.spooled:
         yield (
@@ -204,6 +205,18 @@ def _only_lost(verdict: Verdict, count: int) -> bool:
     lines = verdict.producers
     but_for_lost = all(replace(line, lost=0).clean for line in lines) and verdict.total().lost == count
     return but_for_lost and replace(verdict, producers=[]).clean
+
+
+def _of_not_promised(verdict: Verdict) -> Iterator[str]:
+    lines = [line for line in verdict.producers if line.not_promised]
+    count = sum(line.not_promised for line in lines)
+    if count:
+        were, them = ("was", "it") if count == 1 else ("were", "them")
+        whose = "their producer" if count > 1 else "its producer"
+        yield (
+            f"{counted(count, 'record')} {were} logged and never confirmed, and did not arrive: "
+            f"{whose if len(lines) == 1 else 'their producers'} did not promise {them}."
+        )
 
 
 def _of_quarantine(found: Finding, verdict: Verdict) -> Iterator[str]:

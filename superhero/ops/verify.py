@@ -60,6 +60,11 @@ class Line:
         """Whether nothing is lost, doubled or unaccounted for; what is in quarantine is accounted for."""
         return not (self.lost or self.duplicated or self.unexpected)
 
+    @property
+    def not_promised(self) -> int:
+        """How many of one producer's records were never acknowledged and are nowhere: not lost, not there."""
+        return max(self.attempted - self.acknowledged - self.spooled, 0) - self.recovered
+
 
 @dataclass(frozen=True, slots=True)
 class AttackCount:

@@ -269,6 +269,34 @@ def test_nothing_was_lost_is_said_where_every_producer_says_how_much_it_emitted(
         assert (result.exit_code, sentence in result.output) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("emitted", "sentence"),
+    [
+        (
+            {"sim-1-login": 10},
+            "5 records were logged and never confirmed, and did not arrive: their producer did",
+        ),
+        ({"sim-1-login": 6}, "1 record was logged and never confirmed, and did not arrive: its producer did"),
+        (
+            {"sim-1-login": 6, "b": 1},
+            "2 records were logged and never confirmed, and did not arrive: their producers did",
+        ),
+        ({"sim-1-login": 5}, ""),
+    ],
+)
+def test_what_nobody_promised_and_did_not_arrive_is_said_and_not_lost(
+    folder: Path, tmp_path: Path, emitted: dict[str, int], sentence: str
+) -> None:
+    said = tmp_path / "run.json"
+    confirmed = {"sim-1-login": 3}
+    told = {name: {"emitted": count, "confirmed": confirmed.get(name, 0)} for name, count in emitted.items()}
+    said.write_text(json.dumps({"producers": told}))
+    result = run(f"json:{folder}", "--expect", str(said))
+    assert result.exit_code == 0
+    assert sentence in result.output
+    assert ("never confirmed" in result.output) == bool(sentence)
+
+
 def all_producers(folder: Path) -> list[dict[str, Any]]:
     """Return what `--json` says of each producer."""
     lines: list[dict[str, Any]] = json.loads(run(f"json:{folder}", "--json").output)["producers"]
