@@ -27,6 +27,7 @@ class Finding:
     held          by answer key; None without one
     waiting       what waits on the broker; None if it was not asked
     broker_named  whether the user said where the broker is
+    nothing       a sentence, where there are no records at all
     unpromised    producers of which nobody said how much they emitted
     letters       letters in quarantine; None if nobody looked
     anonymous     of those, how many show no record ids
@@ -36,6 +37,7 @@ class Finding:
     held: KeyVerdict | None = None
     waiting: Waiting | None = None
     broker_named: bool = False
+    nothing: str = ""
     unpromised: int = 0
     letters: int | None = None
     anonymous: int = 0
@@ -93,6 +95,8 @@ def in_json(found: Finding) -> dict[str, Any]:
         }
     if found.held is not None:
         told["key"] = asdict(found.held)
+    if found.nothing:
+        told["nothing"] = found.nothing
     if found.letters is not None:
         told["letters"] = {"all": found.letters, "without_record_ids": found.anonymous}
     told["waiting"] = dict(found.waiting.queues) if found.waiting and not found.waiting.error else None
@@ -107,6 +111,8 @@ def _sum(line: Line) -> dict[str, Any]:
 
 def show(found: Finding, console: Console, *, by_producer: bool = False) -> None:
     """Print a finding."""
+    if found.nothing:
+        console.print(f"[red]{escape(found.nothing)}[/]", highlight=False, soft_wrap=True)
     if found.held is not None:
         console.print(key_table(found.held))
         for text in _of_key(found.held, waits=found.waits):

@@ -25,7 +25,7 @@ from superhero.ops.held import KeyVerdict, hold
 from superhero.ops.mirror import mirrored
 from superhero.ops.printing import stdout_console
 from superhero.ops.quarantine import Selection, look
-from superhero.ops.readers import is_json_lines, open_reader
+from superhero.ops.readers import is_json_lines, local_folder, open_reader
 from superhero.ops.spooled import spooled_ids
 from superhero.ops.verify import RECORDS, size_bytes, verify
 from superhero.sink_urls import BETWEEN_URLS
@@ -94,7 +94,12 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
     # In the order in which records go, the sink last: one that moves on meanwhile is seen at least once.
     spooled = list(spooled_ids(settings.spool_dir)) if settings.spool_dir else []
     before = None if offline else _waiting(settings, ours)
+    folder = _folder(url, alone=key is None)
+    if folder is not None and not folder.is_dir():
+        raise ServiceError(_no_records(f"under {folder.resolve()}, for there is no such folder", before))
     found = Finding(held=_held(url, key, spooled) if key else None, waiting=before)
+    if found.held is not None and not any(each.found for each in found.held.datasets):
+        found = replace(found, nothing=_no_records(_named(url, folder), before))
     if found.held is not None and not is_json_lines(url):
         return found
     expected = replace(read_expected(expect) if expect else Expected(), spooled=spooled)
@@ -103,11 +108,14 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
         there = [record_id for letter in letters for record_id in letter.record_ids]
         expected = replace(expected, quarantined=[*expected.quarantined, *there])
         found = replace(found, letters=len(letters), anonymous=sum(not each.record_ids for each in letters))
-    with _as_json_lines(url) as (folder, place):
-        if not (files(folder, RECORDS) or expected.producers):
-            raise ServiceError(_no_records(place, before))
-        with progress("reading", total=size_bytes(folder), unit=BYTES) as shown:
-            verdict = verify(folder, expected, on_read=shown.add)
+    with _as_json_lines(url, folder) as lines:
+        if not files(lines, RECORDS):
+            nothing = _no_records(_named(url, folder), before)
+            if not expected.producers:
+                raise ServiceError(nothing)
+            found = replace(found, nothing=nothing)
+        with progress("reading", total=size_bytes(lines), unit=BYTES) as shown:
+            verdict = verify(lines, expected, on_read=shown.add)
     unpromised = sum(line.producer not in expected.producers for line in verdict.producers)
     found = replace(found, verdict=verdict, unpromised=unpromised)
     if before is None or before.error:
@@ -131,16 +139,31 @@ def _held(url: str, key: AnswerKey, spooled: Iterable[str]) -> KeyVerdict:
 
 
 @contextmanager
-def _as_json_lines(url: str) -> Iterator[tuple[Path, str]]:
-    """Yield a folder of JSON Lines with what the sink holds, and what to call the sink; no password in it."""
-    if any(each.startswith("json:") for each in BETWEEN_URLS.split(url.strip())):
-        folder = folder_of(url)
-        yield folder, f"under {folder.resolve()}"
+def _as_json_lines(url: str, folder: Path | None) -> Iterator[Path]:
+    """Yield a folder of JSON Lines with what the sink holds; `folder` is the sink's own, if it has one."""
+    if folder is not None and _has_json_lines(url):
+        yield folder
         return
     with ExitStack() as stack:
         with progress("copying", unit="rows") as shown:
-            folder = stack.enter_context(mirrored(open_reader(url), shown.add))
-        yield folder, f"in the sink {url.strip().partition(':')[0]}:"
+            copied = stack.enter_context(mirrored(open_reader(url), shown.add))
+        yield copied
+
+
+def _folder(url: str, *, alone: bool) -> Path | None:
+    """Return the folder that is read: of JSON Lines wherever they are `alone`; None if there is none."""
+    return folder_of(url) if alone and _has_json_lines(url) else local_folder(url)
+
+
+def _has_json_lines(url: str) -> bool:
+    return any(each.startswith("json:") for each in BETWEEN_URLS.split(url.strip()))
+
+
+def _named(url: str, folder: Path | None) -> str:
+    """Return what to call the sink: there is no password in it."""
+    if folder is not None and _has_json_lines(url):
+        return f"under {folder.resolve()}"
+    return f"in the sink {url.strip().partition(':')[0]}:"
 
 
 def _waiting(settings: Settings, channels: Iterable[str]) -> Waiting:

@@ -64,6 +64,17 @@ def is_json_lines(sinks: str) -> bool:
     return isinstance(open_reader(sinks), _JsonLines)
 
 
+def local_folder(sinks: str) -> Path | None:
+    """Return the folder that `open_reader` would read; None for a database or a bucket."""
+    for url in BETWEEN_URLS.split(sinks.strip()):
+        scheme, _, rest = url.partition(":")
+        if scheme in READABLE:
+            return source_of(url).folder if scheme == "json" or "://" not in rest else None
+        if scheme in _DRIVERS:
+            return None
+    return None
+
+
 class _JsonLines:
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -132,6 +132,19 @@ def test_a_sink_that_holds_no_records_is_told_by_its_own_name(tmp_path: Path) ->
     assert "there are no records in the sink parquet:; is that where the workers write?" in refused.output
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_s_sink_without_records_is_told_from_one_that_lost_them(tmp_path: Path, kind: str) -> None:
+    simulated(tmp_path, "--games", 1)
+    url, key = KINDS[kind].format(tmp_path / "sink"), tmp_path / "expected.json"
+    arguments = ("verify", "--offline", url, "--expect", key)
+    if kind != "sqlite":
+        missing = superhero(*arguments)
+        assert (missing.exit_code, "there is no such folder" in missing.output) == (2, True)
+    (tmp_path / "sink" / kind).mkdir(parents=True)
+    empty = superhero(*arguments)
+    assert (empty.exit_code, empty.output.startswith("there are no records ")) == (1, True)
+
+
 @pytest.mark.parametrize("text", ['{"datasets": 1}', '{"datasets": {}, "version": 9}', "[]", "no JSON"])
 def test_a_file_that_is_no_key_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "expected.json").write_text(text)

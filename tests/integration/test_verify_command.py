@@ -269,6 +269,24 @@ def test_nothing_was_lost_is_said_where_every_producer_says_how_much_it_emitted(
         assert (result.exit_code, sentence in result.output) == (0, True)
 
 
+def test_what_is_expected_of_a_sink_without_records_is_not_only_called_lost(tmp_path: Path) -> None:
+    said, sink = tmp_path / "run.json", tmp_path / "sink"
+    said.write_text(json.dumps({"producers": {"p": {"emitted": 5, "confirmed": 5}}}))
+    missing = run(f"json:{sink}", "--expect", str(said))
+    assert missing.exit_code == 2
+    where = (
+        f"there are no records under {sink}, for there is no such folder; is that where the workers write?"
+    )
+    assert where in missing.output
+    sink.mkdir()
+    empty = run(f"json:{sink}", "--expect", str(said))
+    assert empty.exit_code == 1
+    assert empty.output.startswith(f"there are no records under {sink}; is that where the workers write?")
+    assert "Something was lost" in empty.output
+    told = json.loads(run(f"json:{sink}", "--expect", str(said), "--json").output)
+    assert (told["total"]["lost"], "no records" in told["nothing"]) == (5, True)
+
+
 @pytest.mark.parametrize(
     ("emitted", "sentence"),
     [
