@@ -28,6 +28,7 @@ class Finding:
     waiting       what waits on the broker; None if it was not asked
     broker_named  whether the user said where the broker is
     nothing       a sentence, where there are no records at all
+    grew          whether rows came while it was read; None where that cannot be told
     unpromised    producers of which nobody said how much they emitted
     letters       letters in quarantine; None if nobody looked
     anonymous     of those, how many show no record ids
@@ -38,6 +39,7 @@ class Finding:
     waiting: Waiting | None = None
     broker_named: bool = False
     nothing: str = ""
+    grew: bool | None = None
     unpromised: int = 0
     letters: int | None = None
     anonymous: int = 0
@@ -92,6 +94,7 @@ def in_json(found: Finding) -> dict[str, Any]:
             "channels": [_sum(line) for line in found.verdict.channels()],
             **asdict(found.verdict),
             "perhaps_waiting": found.perhaps_waiting,
+            "rows_came": found.grew,
         }
     if found.held is not None:
         told["key"] = asdict(found.held)
@@ -163,6 +166,7 @@ def _complaints(verdict: Verdict) -> Iterator[str]:
 def _sentences(found: Finding) -> Iterator[str]:
     if found.verdict is not None:
         yield _judgement(found, found.verdict)
+        yield from _of_growth(found, found.verdict)
         yield from _of_not_promised(found.verdict)
         yield from _of_quarantine(found, found.verdict)
     if found.spooled:
@@ -192,6 +196,8 @@ def _judgement(found: Finding, verdict: Verdict) -> str:
             f"[yellow]{counted(perhaps, 'record')} may be lost, or in the messages that wait:[/] let the "
             "workers take those in, and verify again."
         )
+    if found.grew and _only_ahead(verdict):
+        return "[yellow]Nothing of what was read is lost or doubled.[/]"
     if not verdict.clean:
         return "[red]Something was lost or doubled, or cannot be accounted for.[/]"
     if not found.unpromised:
@@ -211,6 +217,22 @@ def _only_lost(verdict: Verdict, count: int) -> bool:
     lines = verdict.producers
     but_for_lost = all(replace(line, lost=0).clean for line in lines) and verdict.total().lost == count
     return but_for_lost and replace(verdict, producers=[]).clean
+
+
+def _only_ahead(verdict: Verdict) -> bool:
+    """Tell whether a sink is not clean only by what was written after its records were read."""
+    games, attacks = verdict.games, verdict.attacks
+    wrong = (games.lost, games.duplicated, games.wrong, attacks.lost, attacks.duplicated)
+    lines_are_clean = all(line.clean for line in verdict.producers)
+    return lines_are_clean and not any(wrong) and not verdict.unreadable and not verdict.clean
+
+
+def _of_growth(found: Finding, verdict: Verdict) -> Iterator[str]:
+    again = "stop the workers, or let them finish, and verify again."
+    if found.grew and not (verdict.clean and (found.held is None or found.held.clean)):
+        yield f"Rows came while it was read, which are not accounted for: {again}"
+    elif found.grew is None and _only_ahead(verdict):
+        yield f"Perhaps rows came while it was read: {again}"
 
 
 def _of_not_promised(verdict: Verdict) -> Iterator[str]:

@@ -97,6 +97,7 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
     folder = _folder(url, alone=key is None)
     if folder is not None and not folder.is_dir():
         raise ServiceError(_no_records(f"under {folder.resolve()}, for there is no such folder", before))
+    at_first = size_bytes(folder) if folder is not None else 0
     found = Finding(held=_held(url, key, spooled) if key else None, waiting=before)
     if found.held is not None and not any(each.found for each in found.held.datasets):
         found = replace(found, nothing=_no_records(_named(url, folder), before))
@@ -116,6 +117,8 @@ def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, o
             found = replace(found, nothing=nothing)
         with progress("reading", total=size_bytes(lines), unit=BYTES) as shown:
             verdict = verify(lines, expected, on_read=shown.add)
+        if lines == folder:
+            found = replace(found, grew=size_bytes(lines) != at_first)
     unpromised = sum(line.producer not in expected.producers for line in verdict.producers)
     found = replace(found, verdict=verdict, unpromised=unpromised)
     if before is None or before.error:
