@@ -179,14 +179,15 @@ def _sentences(found: Finding) -> Iterator[str]:
     for queue, count in found.waiting.queues.items():
         waits = "waits" if count == 1 else "wait"
         yield f"[red]{counted(count, 'message')} still {waits} in {escape(queue)}: not all is in yet.[/]"
+    why = escape(found.waiting.error)
     if found.broker_silent:
         yield (
-            f"[red]The broker at BROKER_URL did not answer: {escape(found.waiting.error)}.[/] Whether "
+            f"[red]The broker at BROKER_URL did not answer: {why.rstrip('.')}.[/] Whether "
             "messages still wait there cannot be told: correct BROKER_URL or start that broker and verify "
             "again, or use --offline, which does not ask."
         )
     elif found.waiting.error:
-        yield f"No broker said whether messages still wait: {escape(found.waiting.error)}"
+        yield f"No broker said whether messages still wait: {why}"
 
 
 def _judgement(found: Finding, verdict: Verdict) -> str:
