@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -26,6 +26,7 @@ _SENTINELS = re.compile(r"sentinels?://(?:[^/?#@]*@)?[^/?#@]+/[^/?#]+(?:/[0-9]+)
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 _SHORTEST_SECRET = 16
 _MOST = 1_000_000
+_SERVICES = ("BROKER_URL", "REDIS_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +135,9 @@ def variable_of(field_name: str) -> str:
     return _VARIABLES[field_name][0]
 
 
-def explicit_services(environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether the user said where the broker or Redis is, so that no other may be taken instead."""
-    environ = os.environ if environ is None else environ
-    return any(environ.get(variable, "").strip() for variable in ("BROKER_URL", "REDIS_URL"))
+def explicit_services(environ: Mapping[str, str] | None = None, among: Sequence[str] = _SERVICES) -> bool:
+    """Tell whether the user said where a service is, the broker or Redis, so that no other may be taken."""
+    return any((os.environ if environ is None else environ).get(each, "").strip() for each in among)
 
 
 def columns(environ: Mapping[str, str] | None = None) -> int | None:

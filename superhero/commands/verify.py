@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from superhero.commands.progress import BYTES, progress
 from superhero.commands.verdicts import Finding, in_json, show
-from superhero.config import Settings, from_env, variable_of
+from superhero.config import Settings, explicit_services, from_env
 from superhero.errors import ServiceError
 from superhero.events import CHANNELS
 from superhero.ops.answer_key import AnswerKey, read_answer_key
@@ -74,18 +74,12 @@ def command(
     found = _find(
         settings, sink or settings.sinks or f"json:{settings.output_dir}", expect, quarantine, offline
     )
-    found = replace(found, broker_named=_is_set(variable_of("broker_url")))
+    found = replace(found, broker_named=explicit_services(among=("BROKER_URL",)))
     if as_json:
         click.echo(json.dumps(in_json(found), indent=1))
     else:
         show(found, stdout_console(), by_producer=by_producer)
     raise SystemExit(2 if found.broker_silent else 0 if found.clean else 1)
-
-
-def _is_set(variable: str) -> bool:
-    """Tell whether the user set an environment variable, as click tells it for an option."""
-    value = click.Option(["--value"], envvar=variable).resolve_envvar_value(click.get_current_context())
-    return bool((value or "").strip())
 
 
 def _find(settings: Settings, url: str, expect: Path | None, quarantine: bool, offline: bool) -> Finding:

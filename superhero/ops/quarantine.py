@@ -242,11 +242,14 @@ def _read_list(client: Any, key: str) -> Iterator[_Held]:
         client.lrem(key, -1, item)  # -1: one, and the oldest of equal ones
         removed.append(item)
 
-    while page := client.lrange(key, -passed - _PAGE, -passed - 1):
+    # As many as there are now: what is replayed may be back, at the other end, before the look is over.
+    left = client.llen(key)
+    while left > 0 and (page := client.lrange(key, -passed - min(left, _PAGE), -passed - 1)):
         removed.clear()
         for item in reversed(page):
             yield _Held(_from_json(item), partial(remove, item))
         passed += len(page) - len(removed)
+        left -= len(page)
 
 
 def _from_json(item: bytes) -> DeadLetter:

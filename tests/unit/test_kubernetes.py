@@ -129,6 +129,7 @@ def test_it_is_given_only_variables_that_it_reads_or_that_others_are_made_of(nam
 @pytest.mark.parametrize("name", OURS)
 def test_what_it_is_given_can_be_used(name: str) -> None:
     filled = {"REDIS_URL": "redis://:x@redis:6379/0", "SERVER_SECRET": "x" * 16, "FLOWER_BASIC_AUTH": "me:x"}
+    filled["SINKS"] = "postgresql://x@sql/x"
     environ = {
         variable: filled.get(variable, "x") if isinstance(value, dict) else re.sub(r"\$\(\w+\)", "x", value)
         for variable, value in variables_of(name).items()
