@@ -23,7 +23,7 @@ from rich.table import Table
 from superhero.brokers.arms import ARMS
 from superhero.brokers.bout import TRIALS, Load
 from superhero.brokers.comparison import Comparison, Result, Say, compare
-from superhero.commands.folders import a_folder, folder_option
+from superhero.commands.folders import a_folder, folder_option, made
 from superhero.config import explicit_services, from_env
 from superhero.ops.printing import stdout_console
 from superhero.plural import counted
@@ -79,7 +79,7 @@ def command(
     Each with real processes: a producer, workers that write a line per record, killed with -9. Takes some
     minutes. Exit status 0 when ours lost and doubled nothing, whatever became of the others; 1 otherwise.
     """
-    settings, folder = from_env(), folder or a_folder()
+    settings, folder = from_env(), made(folder or a_folder())
     load = Load(records, rate, workers, seed)
     with _progress(len(names) * len(TRIALS)) as say:
         found = compare(names, load, settings, folder, explicit=explicit_services(), say=say)

@@ -15,7 +15,7 @@ from superhero.chaos.report import as_dict, show
 from superhero.chaos.rig import Rig
 from superhero.chaos.schedule import by_chance, each_once
 from superhero.chaos.verdict import Verdict, judge
-from superhero.commands.folders import a_folder
+from superhero.commands.folders import a_folder, made
 from superhero.commands.progress import progress
 
 _EVERY = "all"
@@ -79,7 +79,7 @@ def command(
     doubled or in quarantine without reason; 1 otherwise.
     """
     faults = _chosen(names, with_sql=sql is not None)
-    folder = folder or a_folder("chaos")
+    folder = made(folder or a_folder("chaos"))
     load = Load(rate, workers, children, seed)
     verdicts = []
     with progress("starting") as shown:

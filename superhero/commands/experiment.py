@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from superhero.commands import brokers
-from superhero.commands.folders import a_folder, folder_option
+from superhero.commands.folders import a_folder, folder_option, made
 from superhero.commands.progress import progress
 from superhero.config import explicit_services, from_env
 from superhero.ops.depths import sparkline
@@ -64,7 +64,7 @@ def _trial(name: str, told: str) -> click.Command:
     def trial(
         players: int, games: int, workers: int | None, seed: int, folder: Path | None, as_json: bool
     ) -> None:
-        settings, folder = from_env(), folder or a_folder()
+        settings, folder = from_env(), made(folder or a_folder())
         outcomes: list[Outcome] = []
         names = NAMES if name == "all" else (name,)
         with progress(f"{name}: starting", total=sum(map(runs, names))) as shown:

@@ -40,3 +40,12 @@ def test_a_folder_that_is_there_and_may_not_be_written_is_told(
     result = CliRunner().invoke(main, ["demo", "--folder", str(tmp_path)])
     assert result.exit_code == 2
     assert f"cannot write to {tmp_path}: Permission denied" in result.output
+
+
+@pytest.mark.parametrize(
+    "words", [("experiment", "single-worker"), ("experiment", "brokers"), ("chaos", "broker-kill")]
+)
+def test_so_do_trials_and_chaos(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "file").write_text("no folder")
+    result = CliRunner().invoke(main, [*words, "--folder", str(tmp_path / "file" / "x")])
+    assert (result.exit_code, "cannot write to " in result.output) == (2, True)
