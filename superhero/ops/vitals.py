@@ -153,7 +153,8 @@ class Vitals:
         # Put there by the broker, after too many deliveries: nobody noted which records those are.
         by_broker = max(dead - account.totals.get("quarantined", 0), 0)
         unaccounted = max(account.unaccounted - by_broker, 0)
-        idle = depths is not None and not self._unacked and _is_idle(account, depths, set(self._further()))
+        ours = {*CHANNELS, *self._settings.channels, UNROUTED_NAME}
+        idle = depths is not None and not self._unacked and _is_idle(account, depths, ours)
         lost = self._losses.judge(now, (records_in, out), unaccounted, account.gaps(), idle=idle)
         return {
             "in": records_in,
@@ -238,14 +239,17 @@ class Vitals:
         return self._channel
 
 
-def _is_idle(account: Account, depths: Depths, further: Collection[str]) -> bool:
+def _is_idle(account: Account, depths: Depths, ours: Collection[str]) -> bool:
     """Tell whether nothing is on its way anywhere, as far as anybody says.
 
-    Of `further` queues, which no setting names, those count that nobody consumes: other programs may have
-    some of their own.
+    A queue that is not `ours`, no worker of ours names and somebody consumes is another program's.
     """
-    depths = {name: each for name, each in depths.items() if name not in further or each[1] == 0}
     known = Counter(channel for said in account.of_kind("worker") for channel in said["channels"])
+    depths = {
+        name: (depth, consumers)
+        for name, (depth, consumers) in depths.items()
+        if name in ours or name in known or not consumers
+    }
     return not (
         any(depth for name, (depth, _) in depths.items() if name != DEAD_NAME)
         # A worker without a pulse, frozen or cut off from Redis, says nothing of what it holds.

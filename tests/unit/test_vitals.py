@@ -132,6 +132,10 @@ def test_a_gap_that_stays_is_lost_even_if_there_is_never_a_moment_of_rest() -> N
         ("superhero.game", (0, 0), True),
         ("superhero.game", (7, 0), False),
         ("superhero.game", (0, 1), False),
+        ("superhero.game", (7, 1), False),
+        ("shop.orders", (0, 1), True),
+        ("shop.orders", (7, 1), False),
+        ("shop.orders", (0, 2), False),
         ("audit", (0, 1), True),
         ("audit", (7, 1), True),
         ("audit", (7, 0), False),
@@ -140,5 +144,6 @@ def test_a_gap_that_stays_is_lost_even_if_there_is_never_a_moment_of_rest() -> N
 def test_what_another_program_consumes_is_not_on_its_way_to_us(
     name: str, standing: tuple[int, int], idle: bool
 ) -> None:
-    account: Any = SimpleNamespace(of_kind=lambda kind: [], transports=list, outboxes=0)
-    assert _is_idle(account, {name: standing}, {"audit"}) == idle
+    worker = {"channels": ["shop.orders"], "in_hand": 0}
+    account: Any = SimpleNamespace(of_kind=lambda kind: [worker], transports=list, outboxes=0)
+    assert _is_idle(account, {name: standing}, {"superhero.game"}) == idle
