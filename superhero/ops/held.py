@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from superhero.events import GameCompleted
 from superhero.ops.answer_key import AnswerKey
 from superhero.ops.checksums import Checksum
-from superhero.ops.intervals import Intervals
+from superhero.ops.intervals import by_producer, put
 from superhero.ops.readers import Reader
 
 RECORDS = "RECORDS"
@@ -80,7 +80,7 @@ def hold(
     `spooled` are the ids of records that producers still keep.
     """
     datasets, events = [], Counter[tuple[str, str]]()
-    own: defaultdict[str, Intervals] = defaultdict(Intervals)
+    own = by_producer(())
     foreign = foreign_games = 0
     for name, (expected, checksum) in sorted(key.datasets.items()):
         found = Checksum()
@@ -92,8 +92,7 @@ def hold(
                 events[str(row.get("channel")), str(row.get("event"))] += 1
                 record_id = str(row.get("record_id"))
                 if key.knows(record_id):
-                    producer, number = _parts(record_id)
-                    own[producer].add(number, number + 1)
+                    put(own, record_id)
                 else:
                     foreign += 1
                     foreign_games += row.get("event") == GameCompleted.name
@@ -101,21 +100,12 @@ def hold(
         same = (found.rows, str(found)) == (expected, checksum)
         datasets.append(Held(name, expected, found.rows, same))
     names = sorted(key.records.keys() | events.keys())
+    still_kept = by_producer(filter(key.knows, spooled))
     return KeyVerdict(
         datasets,
         [HeldEvent(*name, expected=key.records.get(name, 0), found=events[name]) for name in names],
         missing=max(sum(key.records.values()) - sum(map(len, own.values())), 0),
-        spooled=sum(_is_missing(each, own) for each in set(spooled) if key.knows(each)),
+        spooled=sum(len(kept.without(own[name])) for name, kept in still_kept.items()),
         foreign=foreign,
         foreign_games=foreign_games,
     )
-
-
-def _parts(record_id: str) -> tuple[str, int]:
-    producer, _, number = record_id.rpartition(":")
-    return producer, int(number)
-
-
-def _is_missing(record_id: str, there: Mapping[str, Intervals]) -> bool:
-    producer, number = _parts(record_id)
-    return producer not in there or number not in there[producer]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 
@@ -62,3 +63,21 @@ class Intervals:
             start = self._ends[at]
         if start < end:
             yield start, end
+
+
+ByProducer = defaultdict[str, Intervals]
+"""The numbers of each producer's records."""
+
+
+def put(found: ByProducer, record_id: str) -> None:
+    """Put a record in; its id is `<producer>:<number>`."""
+    producer, _, number = record_id.rpartition(":")
+    found[producer].add(int(number), int(number) + 1)
+
+
+def by_producer(record_ids: Iterable[str]) -> ByProducer:
+    """Return the numbers of each producer's records."""
+    found: ByProducer = defaultdict(Intervals)
+    for record_id in record_ids:
+        put(found, record_id)
+    return found

@@ -16,7 +16,7 @@ from superhero.events import AttackMade, GameCompleted
 from superhero.ops.datasets import Producer, Stream, files
 from superhero.ops.expected import Expected, Promise
 from superhero.ops.games import META, PODIUM, GameCount, Games
-from superhero.ops.intervals import Intervals
+from superhero.ops.intervals import Intervals, by_producer
 from superhero.ops.objects import damaged
 
 RECORDS = "RECORDS"
@@ -163,7 +163,7 @@ def verify(
         on_read=on_read,
     )
     attacks = Stream(folder, ATTACKS, on_read=on_read)
-    quarantined, spooled = _by_producer(expected.quarantined), _by_producer(expected.spooled)
+    quarantined, spooled = by_producer(expected.quarantined), by_producer(expected.spooled)
     lines = [
         _line(
             name,
@@ -241,11 +241,3 @@ def _attacks(records: Stream, attacks: Stream) -> AttackCount:
         duplicated += attack.rows - len(attack.present)
         unexpected += len(attack.present.without(record.present))
     return AttackCount(recorded, written, lost, duplicated, unexpected)
-
-
-def _by_producer(record_ids: Iterable[str]) -> dict[str, Intervals]:
-    found: dict[str, Intervals] = {}
-    for record_id in record_ids:
-        producer, _, number = record_id.rpartition(":")
-        found.setdefault(producer, Intervals()).add(int(number), int(number) + 1)
-    return found
