@@ -21,7 +21,7 @@ from kombu.exceptions import DecodeError
 from kombu.message import Message
 from kombu.serialization import loads
 
-from superhero.transport.compression import LARGEST_BYTES, decompress, is_compressed
+from superhero.transport.compression import decompress, is_compressed
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import channel_name, envelopes_in
 from tasks import quarantine
@@ -48,25 +48,26 @@ def _unparsed(message: Message) -> list[Any] | None:
 
     Raise DecodeError for a compressed one that cannot be read.
     """
+    body, packed = _plain(message), is_compressed(message.headers)
     is_ours = message.content_type == "application/json" and message.content_encoding == "utf-8"
-    if not is_compressed(message.headers):
-        found = envelopes_in(message.body) if is_ours else None
-        return None if found is None else [found, {}, {}]
-    found = envelopes_in(_plain(message)) if is_ours else None
-    return _decoded(message, _OTHERS_BYTES) if found is None else [(found[0], message.body), {}, {}]
+    found = envelopes_in(body) if is_ours else None
+    if found is not None:
+        return [(found[0], message.body) if packed else found, {}, {}]
+    if packed and len(body) > _OTHERS_BYTES:
+        raise DecodeError(f"the compressed body holds more than {_OTHERS_BYTES} bytes")
+    return _parsed(message, body) if packed else None
 
 
-def _decoded(message: Message, largest_bytes: int = LARGEST_BYTES) -> Any:
-    """Return what a body holds, compressed or not. Raise DecodeError if it cannot be read."""
-    body = _plain(message, largest_bytes)
+def _parsed(message: Message, body: Any) -> Any:
     return loads(body, message.content_type, message.content_encoding, accept=message.accept)
 
 
-def _plain(message: Message, largest_bytes: int = LARGEST_BYTES) -> Any:
+def _plain(message: Message) -> Any:
+    """Return a body uncompressed. Raise DecodeError if it cannot be read."""
     if not is_compressed(message.headers):
         return message.body
     try:
-        return decompress(message.body, largest_bytes)
+        return decompress(message.body)
     except ValueError as error:
         raise DecodeError(str(error)) from error
 
@@ -111,7 +112,7 @@ class IngestRequest(Request):  # type: ignore[misc]  # Celery has no types
     def _why(self) -> tuple[Reason, str]:
         """Say why the task failed; parse for that what was handed on unparsed."""
         try:
-            check(self.id, _decoded(self._message))
+            check(self.id, _parsed(self._message, _plain(self._message)))
         except InvalidTaskError as error:
             return Reason.BAD_TASK, sentence(error)
         except Exception as error:  # whatever a parser makes of bytes from outside
