@@ -82,19 +82,35 @@ class Ledger:
         is_new = not self._knows(fd)
         if is_new:
             self.present, self.size_bytes, self._tail = Intervals(), 0, b""
-        unfinished = b""
-        while block := os.pread(fd, _BLOCK_BYTES, self.size_bytes + len(unfinished)):
-            lines, newline, unfinished = (unfinished + block).rpartition(b"\n")
-            self.appended([int(sequence) for sequence in self._line.findall(b"\n" + lines)], lines + newline)
-        if unfinished:
-            os.ftruncate(fd, self.size_bytes)
+        end, most = os.fstat(fd).st_size, _BLOCK_BYTES
+        while self.size_bytes < end:
+            block = self._block(fd, min(end - self.size_bytes, most))
+            size = max(block.rfind(b"\n"), 0)
+            if size:
+                # Searched where it lies: to copy as much costs more than to search it.
+                sequences = [int(sequence) for sequence in self._line.findall(block, 0, size)]
+                self._note(sequences, size, block[max(size + 1 - _TAIL_BYTES, 1) : size + 1])
+            elif self.size_bytes + most < end:
+                most *= 2  # for a line longer than a block
+            else:
+                os.ftruncate(fd, self.size_bytes)
+                break
         return is_new
 
     def appended(self, sequences: Sequence[int], content: bytes) -> None:
         """Take note of whole lines that stand at the end of the file."""
+        self._note(sequences, len(content), content[-_TAIL_BYTES:])
+
+    def _note(self, sequences: Sequence[int], size: int, tail: bytes) -> None:
         self.present.add(sequences)
-        self.size_bytes += len(content)
-        self._tail = (self._tail + content[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+        self.size_bytes += size
+        self._tail = (self._tail + tail)[-_TAIL_BYTES:]
+
+    def _block(self, fd: int, size: int) -> bytes:
+        """Return so many bytes that were not read yet, and before them the newline that they follow."""
+        if not self.size_bytes:
+            return b"\n" + os.pread(fd, size, 0)
+        return os.pread(fd, size + 1, self.size_bytes - 1)
 
     def _knows(self, fd: int) -> bool:
         """Tell whether what was read still stands there; a file made anew may even have the old number."""

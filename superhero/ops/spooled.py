@@ -43,8 +43,8 @@ def _ids_in(path: Path) -> Iterator[str]:
         return  # all of it was confirmed meanwhile
     try:
         while not segment.exhausted:
-            records, _ = segment.read()
-            for _, encoded in records:
+            _, records, _ = segment.read()
+            for encoded in records:
                 record_id = str(orjson.loads(encoded)["id"])
                 if RECORD_ID.fullmatch(record_id):  # one of the caller's own making has no producer
                     yield record_id

@@ -156,5 +156,6 @@ class MemoryBuffer:
         """Put what came into line, and return it."""
         incoming = self._incoming
         # As many as there are now: while it is asked to, a deque that others append to must not be iterated.
-        self._line.add([incoming.popleft() for _ in range(len(incoming))])
+        if came := [incoming.popleft() for _ in range(len(incoming))]:
+            self._line.add(*zip(*came, strict=True))
         return self._line

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
@@ -126,25 +126,25 @@ def numbered(producer: str) -> bytes:
     return before + b'%d",%b'
 
 
-def by_channel(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[str, list[tuple[int, bytes, bytes]]]]:
-    """Yield (channel, [(position, record id, envelope), ...]) for each stretch of one channel.
+def by_channel(records: Sequence[bytes]) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield (channel, record ids) for each stretch of envelopes of one channel.
 
-    `records` are (position, envelope), which are not parsed; `with_id` and `numbered` made them.
+    They are not parsed; `with_id` and `numbered` made them.
     """
     channel, of_channel, begin = "", b"\0", len(_BEFORE_ID)  # \0: as no channel
-    stretch: list[tuple[int, bytes, bytes]] = []
-    for position, encoded in records:
+    ids: list[bytes] = []
+    for encoded in records:
         end = encoded.index(b'"', begin)
         if not encoded.startswith(of_channel, end):  # mostly it is the channel of the record before
-            if stretch:
-                yield channel, stretch
-                stretch = []
+            if ids:
+                yield channel, ids
+                ids = []
             start = end + len(_BEFORE_CHANNEL)
             stop = encoded.index(b'"', start)
             channel, of_channel = encoded[start:stop].decode("ascii"), encoded[end : stop + 1]
-        stretch.append((position, encoded[begin:end], encoded))
-    if stretch:
-        yield channel, stretch
+        ids.append(encoded[begin:end])
+    if ids:
+        yield channel, ids
 
 
 def is_record_id(text: object) -> bool:
@@ -223,7 +223,14 @@ def _what_is_wrong(fields: Mapping[str, Any]) -> str:
 
 def task_body(channel: str, encoded: Sequence[bytes]) -> bytes:
     """Return the body of an ingest task (args, kwargs, embed) around envelopes that are encoded already."""
-    return b'[["%b",[%b]%b' % (channel.encode("ascii"), b",".join(encoded), _BODY_END)
+    begin, end = b'[["%b",[' % channel.encode("ascii"), b"]" + _BODY_END
+    if not encoded:
+        return begin + end
+    # Around the first and the last of them before all are joined: a body is large, and copied once.
+    first, *others = encoded
+    parts = [begin + first, *others]
+    parts[-1] += end
+    return b",".join(parts)
 
 
 def envelopes_in(body: object) -> tuple[str, bytes] | None:

@@ -39,6 +39,8 @@ class Flight:
     """
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self.lingers = True
+        """Whether channels linger at all; not while somebody waits for the last of their records."""
         self._limits = limits
         self._clock = clock
         self._window = 1
@@ -141,9 +143,9 @@ class Flight:
 
     def _end_linger(self) -> None:
         now = self._clock()
-        over = [channel for channel, until in self._lingering.items() if until <= now]
-        for channel in over:
-            del self._lingering[channel]
+        over = [name for name, until in self._lingering.items() if until <= now or not self.lingers]
+        for name in over:
+            del self._lingering[name]
 
     def _stuck(self, sent_at: float) -> bool:
         return self._clock() - max(sent_at, self._blocked_at) > self._limits.stuck_s

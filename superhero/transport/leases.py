@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import accumulate, islice
+from itertools import accumulate
 from uuid import UUID
 
 from superhero.transport.envelope import by_channel
@@ -39,12 +38,17 @@ def task_id(record_ids: Iterable[bytes]) -> str:
 
 
 class _Channel:
-    """The records of one channel that wait: (position, record id, encoded), the oldest first."""
+    """The records of one channel that wait, the oldest first: three lists side by side.
 
-    __slots__ = ("size_bytes", "waiting")
+    A tuple per record would cost as much as all else that is done about it here.
+    """
+
+    __slots__ = ("encoded", "ids", "positions", "size_bytes")
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[int, bytes, bytes]] = deque()
+        self.positions: list[int] = []
+        self.ids: list[bytes] = []
+        self.encoded: list[bytes] = []
         self.size_bytes = 0
 
 
@@ -61,16 +65,22 @@ class Line:
         self._leased: dict[int, Lease] = {}
         self._returned: list[Lease] = []
 
-    def add(self, records: Iterable[tuple[int, bytes]]) -> None:
-        """Put records, (position, encoded), at the end of the lines of their channels."""
-        for channel, stretch in by_channel(records):
+    def add(self, positions: Sequence[int], records: Sequence[bytes]) -> None:
+        """Put encoded records, which stand at these positions, at the end of the lines of their channels."""
+        begin = 0
+        for channel, ids in by_channel(records):
             line = self._channels.get(channel)
             if line is None:
                 line = self._channels[channel] = _Channel()
-            line.waiting.extend(stretch)
-            size = sum([len(encoded) for _, _, encoded in stretch])
+            end = begin + len(ids)
+            encoded = records[begin:end]
+            line.positions += positions[begin:end]
+            line.ids += ids
+            line.encoded += encoded
+            size = sum(map(len, encoded))
             line.size_bytes += size
             self.size_bytes += size
+            begin = end
 
     def lease(self, max_records: int, max_bytes: int, resting: Set[str], busy: Set[str]) -> Lease | None:
         """Hand out records as `Buffer.lease` says."""
@@ -98,7 +108,7 @@ class Line:
     def queued(self, resting: Set[str]) -> tuple[int, int]:
         """Return how many records, and bytes, wait in the lines of channels that do not rest."""
         lines = [line for name, line in self._channels.items() if name not in resting]
-        return sum(len(line.waiting) for line in lines), sum(line.size_bytes for line in lines)
+        return sum(len(line.encoded) for line in lines), sum(line.size_bytes for line in lines)
 
     def heads(self) -> Iterator[tuple[int, bytes]]:
         """Yield (position, encoded) of the first record of every channel's line and of every lease.
@@ -106,7 +116,8 @@ class Line:
         Where another process left that one, also of the first that is our own.
         """
         for line in self._channels.values():
-            yield from _heads((position, encoded) for position, _, encoded in line.waiting)
+            # A signal handler may ask amid `add`, which fills one list after the other.
+            yield from _heads(zip(line.positions, line.encoded, strict=False))
         for lease in (*self._leased.values(), *self._returned):
             yield from _heads(zip(lease.positions, lease.encoded, strict=True))
 
@@ -126,25 +137,25 @@ class Line:
         found: str | None = None
         oldest = 0
         for name, line in self._channels.items():
-            position = line.waiting[0][0]
+            position = line.positions[0]
             if (found is None or position < oldest) and name not in resting:
-                full = len(line.waiting) >= max_records or line.size_bytes >= max_bytes
+                full = len(line.encoded) >= max_records or line.size_bytes >= max_bytes
                 if full or name not in busy:
                     found, oldest = name, position
         return found
 
     def _cut(self, name: str, max_records: int, max_bytes: int) -> Lease:
         line = self._channels[name]
-        positions, ids, encoded = zip(*islice(line.waiting, max(max_records, 1)), strict=True)
-        sizes = list(accumulate(map(len, encoded)))
+        count = max(max_records, 1)
+        sizes = list(accumulate(map(len, line.encoded[:count])))
         count = max(bisect_right(sizes, max_bytes), 1)
-        ids, size = ids[:count], sizes[count - 1]
-        for _ in range(count):
-            line.waiting.popleft()
+        size = sizes[count - 1]
+        positions, ids, encoded = line.positions[:count], line.ids[:count], line.encoded[:count]
+        del line.positions[:count], line.ids[:count], line.encoded[:count]
         line.size_bytes -= size
-        if not line.waiting:
+        if not line.encoded:
             del self._channels[name]
-        return Lease(task_id(ids), name, ids[0].decode("ascii"), encoded[:count], positions[:count], size)
+        return Lease(task_id(ids), name, ids[0].decode("ascii"), encoded, positions, size)
 
 
 def _heads(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from superhero.errors import BrokerUnavailable, TopologyMismatch, TransportError
@@ -69,6 +70,7 @@ class Publisher:
         self._thread: threading.Thread | None = None
         self._run_lock = threading.Lock()
         self._progress = threading.Condition()
+        self._waiting = 0
         self._stopping = False
         self._failures = 0
         self._flight = Flight(limits, clock)
@@ -98,11 +100,12 @@ class Publisher:
     def wait(self, reached: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until confirms have made `reached` true; False if time is up."""
         deadline = self._clock() + timeout_s
-        if self._thread is None:
-            self._run(lambda: reached() or self._clock() >= deadline)
-            return reached()
-        with self._progress:
-            return self._progress.wait_for(reached, timeout_s)
+        with self._hurried():
+            if self._thread is None:
+                self._run(lambda: reached() or self._clock() >= deadline)
+                return reached()
+            with self._progress:
+                return self._progress.wait_for(reached, timeout_s)
 
     def stop(self, timeout_s: float) -> None:
         """End the thread after its current step, sent or not sent; wait for it for `timeout_s` at most."""
@@ -114,6 +117,18 @@ class Publisher:
     def abandon(self) -> None:
         """In a forked child, where the thread does not live: leave the parent's connection alone."""
         self._sender.abandon()
+
+    @contextmanager
+    def _hurried(self) -> Iterator[None]:
+        """Have no channel linger meanwhile: whoever waits has nothing more to gather for."""
+        with self._progress:
+            self._waiting += 1
+        self.ring()
+        try:
+            yield
+        finally:
+            with self._progress:
+                self._waiting -= 1
 
     def _run_thread(self) -> None:
         self._run(lambda: self._stopping)
@@ -155,6 +170,7 @@ class Publisher:
         while not over():
             self.before_each_round()
             mark = self._buffer.mark()
+            self._flight.lingers = not self._waiting
             self._fill()
             if self._flight or self._sender.blocked:
                 self._settle(self._sender.wait(_LOOK_S if self._flight else self._sender.idle_s))

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from zlib import crc32
 
@@ -106,27 +107,28 @@ class Segment:
         self.count += len(encoded)
         return True
 
-    def read(self) -> tuple[list[tuple[int, bytes]], int]:
-        """Return the next records, (position, encoded), and how many damaged stretches were passed over."""
+    def read(self) -> tuple[list[int], list[bytes], int]:
+        """Return the positions of the next records, the records, and how many damaged stretches were met."""
         end, start = self.end, self.read_at
         left = end - start
         block = self._block(start, left)
         if len(block) < min(_BLOCK_BYTES, left):  # the file is shorter than it was
             left = len(block)
         first = self.number * STRIDE
-        records, corrupt, used = _parse(block, left, first + start)
+        positions, encoded, corrupt, used = _parse(block, left, first + start)
         self.read_at = end if left == len(block) else start + used
         if self._done_before:
-            records = [record for record in records if record[0] - first not in self._done_before]
-        return records, corrupt
+            to_send = [position - first not in self._done_before for position in positions]
+            return list(compress(positions, to_send)), list(compress(encoded, to_send)), corrupt
+        return positions, encoded, corrupt
 
     def scan(self) -> Found:
         """Read a segment that another process left, to see what is in it; `read` starts anew afterwards."""
         records = size = corrupt = 0
         while not self.exhausted:
-            got, damaged = self.read()
-            records += len(got)
-            size += sum(len(encoded) for _, encoded in got)
+            _, encoded, damaged = self.read()
+            records += len(encoded)
+            size += sum(map(len, encoded))
             corrupt += damaged
         self.read_at = 0
         self.count = records
@@ -196,13 +198,14 @@ def _close(fd: int) -> int:
     return -1
 
 
-def _parse(block: bytes, left: int, position: int) -> tuple[list[tuple[int, bytes]], int, int]:
-    """Return (position, encoded) of each whole frame, how many stretches were damaged, and the bytes used up.
+def _parse(block: bytes, left: int, position: int) -> tuple[list[int], list[bytes], int, int]:
+    """Return where each whole frame stands, its record, how many stretches were damaged, and the bytes used.
 
     `position` is the block's own, `left` how many bytes the file has from there: a frame that ends beyond the
     block and within those is whole in the next one; one that ends beyond those is damaged.
     """
-    records: list[tuple[int, bytes]] = []
+    positions: list[int] = []
+    records: list[bytes] = []
     at = corrupt = 0
     size = len(block)
     unpack, head = _FRAME.unpack_from, _FRAME.size
@@ -212,21 +215,22 @@ def _parse(block: bytes, left: int, position: int) -> tuple[list[tuple[int, byte
         end = begin + length
         if magic == _MAGIC and end <= left:
             if end > size:
-                return records, corrupt, at
+                return positions, records, corrupt, at
             encoded = block[begin:end]
             if crc32(encoded) == crc:
-                records.append((position + at, encoded))
+                positions.append(position + at)
+                records.append(encoded)
                 at = end
                 continue
         corrupt += 1
         following = block.find(_MAGIC, at + 1)
         if following < 0:
             # The last bytes may be the beginning of a magic that goes on in the next block.
-            return records, corrupt, max(at + 1, size - len(_MAGIC) + 1)
+            return positions, records, corrupt, max(at + 1, size - len(_MAGIC) + 1)
         at = following
     if size == left and at < size:
         corrupt += 1
-    return records, corrupt, at
+    return positions, records, corrupt, at
 
 
 def _read_journal(path: Path) -> Iterator[int]:

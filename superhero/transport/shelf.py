@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -82,8 +82,8 @@ class Shelf:
         head.limit = max(min(self._segment_bytes, room), head.end + size)
         return head
 
-    def read(self) -> list[tuple[int, bytes]] | None:
-        """Return the next records, (position, encoded), the oldest first; None when there is none to come."""
+    def read(self) -> tuple[list[int], list[bytes]] | None:
+        """Return the next records' positions and the records, the oldest first; None when none is to come."""
         if self._unreadable and time.monotonic() >= self._read_again_at:
             self._unread.extendleft(reversed(self._unreadable))
             self._unreadable.clear()
@@ -92,9 +92,9 @@ class Shelf:
             # Asked before the read: of what is appended after it nothing is missed.
             sealed = segment.sealed
             if not segment.exhausted:
-                records = self._read(segment)
+                positions, records = self._read(segment)
                 if records:
-                    return records
+                    return positions, records
             if not sealed:
                 return None
             if self._unread and self._unread[0] is segment and segment.exhausted:
@@ -114,9 +114,10 @@ class Shelf:
 
     def mark_done(self, positions: Sequence[int]) -> None:
         """Note that the records at these positions are confirmed, and delete segments that are finished."""
-        for number, of_segment in groupby(positions, _number):
+        for number, of_segment in _by_segment(positions):
+            begin = number * STRIDE
             try:
-                self._all[number][0].mark_done([position % STRIDE for position in of_segment])
+                self._all[number][0].mark_done([position - begin for position in of_segment])
             except OSError as error:
                 self.note("written", error)  # after a crash these records go out once more
         self._delete_finished()
@@ -219,16 +220,16 @@ class Shelf:
             self._sealed_bytes += self.head.end
             self.head.sealed = True
 
-    def _read(self, segment: Segment) -> list[tuple[int, bytes]]:
+    def _read(self, segment: Segment) -> tuple[list[int], list[bytes]]:
         try:
-            records, corrupt = segment.read()
+            positions, records, corrupt = segment.read()
         except OSError as error:
             self.note("read", error)
             self._unreadable.append(self._unread.popleft())
             self._read_again_at = time.monotonic() + _READ_AGAIN_S
-            return []
+            return [], []
         self.corrupt += corrupt
-        return records
+        return positions, records
 
     def _delete_finished(self) -> None:
         for number, (segment, folder) in list(self._all.items()):
@@ -273,6 +274,14 @@ class Shelf:
     def note(self, what: str, error: OSError) -> None:
         """Remember what the disk refused, for `take_trouble`."""
         self._trouble = SpoolError(f"the spool under {self._spool_dir} cannot be {what}: {error}")
+
+
+def _by_segment(positions: Sequence[int]) -> Iterable[tuple[int, Iterable[int]]]:
+    """Return (number of a segment, positions in it), stretch by stretch."""
+    number = _number(min(positions))
+    if number == _number(max(positions)):  # as mostly; told by two of them, and not by each
+        return [(number, positions)]
+    return groupby(positions, _number)
 
 
 def _number(position: int) -> int:

@@ -123,7 +123,8 @@ class Spool:
                 self._memory.confirm(lease)
             elif self._line.confirm(lease):
                 self._shelf.mark_done(lease.positions)
-                self._late.difference_update(lease.positions)
+                if self._late:
+                    self._late.difference_update(lease.positions)
                 self._done += len(lease.encoded)
                 self._done_bytes += lease.size_bytes
 
@@ -206,7 +207,8 @@ class Spool:
             found = self._shelf.read()
             if found is None:
                 return
-            if found[0][0] < self._read_to:
-                self._late.update(position for position, _ in found if position >= 0)
-            self._read_to = max(self._read_to, found[-1][0])
-            line.add(found)
+            positions, encoded = found
+            if positions[0] < self._read_to:
+                self._late.update(position for position in positions if position >= 0)
+            self._read_to = max(self._read_to, positions[-1])
+            line.add(positions, encoded)

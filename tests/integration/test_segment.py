@@ -35,7 +35,7 @@ def read_all(path: Path) -> tuple[list[bytes], int]:
     found = segment.scan()
     records: list[bytes] = []
     while not segment.exhausted:
-        records += [encoded for _, encoded in segment.read()[0]]
+        records += segment.read()[1]
     segment.close()
     assert found.records == len(records)
     return records, found.corrupt

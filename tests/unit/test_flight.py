@@ -40,6 +40,15 @@ def test_a_channel_is_busy_for_a_while_after_a_small_task_though_that_is_confirm
     assert flight.linger_s == 0.0
 
 
+def test_while_somebody_waits_a_small_task_keeps_its_channel_only_until_it_is_confirmed() -> None:
+    flight = Flight(LIMITS, Clock())
+    flown(flight, lease("a"))
+    flight.take_off(lease("b"))
+    flight.lingers = False
+    assert set(flight.busy) == {"b"}
+    assert flight.linger_s == 0.0
+
+
 def test_a_full_task_makes_nobody_wait() -> None:
     flight = Flight(LIMITS, Clock())
     flown(flight, lease("a", records=3))

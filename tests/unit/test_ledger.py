@@ -1,11 +1,27 @@
-"""Intervals: a set of whole numbers that takes memory per gap."""
+"""What stands in an append-only file: a set that takes memory per gap, and how it is read from the file."""
 
 from __future__ import annotations
+
+import os
+import tempfile
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.ledger import Intervals
+from sinks.ledger import Intervals, Ledger
+
+OURS = st.integers(0, 60).map(lambda number: (number, b'{"record_id":"p:%d","message":"x"}' % number))
+OTHERS = st.sampled_from(
+    [
+        b'{"record_id":"q:1"}',
+        b'{"record_id":"p:x"}',
+        b'{"message":"","payload":{"record_id":"p:7"}}',
+        b'{"message":"\\n{\\"record_id\\":\\"p:8\\"}"}',
+        b"",
+        b"y" * 300,
+    ]
+).map(lambda line: (None, line))
 
 
 @given(st.lists(st.integers(min_value=0, max_value=60)))
@@ -34,3 +50,32 @@ def test_a_million_numbers_in_order_are_one_interval() -> None:
     assert len(intervals) == 1
     assert 999_999 in intervals
     assert 1_000_000 not in intervals
+
+
+@given(st.lists(st.lists(OURS | OTHERS)), st.sampled_from([b"", b'{"record_id":"p:6', b"z" * 200]))
+def test_a_ledger_finds_what_others_appended_and_cuts_off_what_was_not_ended(
+    appends: list[list[tuple[int | None, bytes]]], unfinished: bytes
+) -> None:
+    """Blocks are as small as a line here, so that lines end and begin anywhere in them."""
+    ledger, expected, whole = Ledger("p"), set[int](), b""
+    with tempfile.TemporaryFile() as file, mock.patch("sinks.ledger._BLOCK_BYTES", 40):
+        for append in appends:
+            content = b"".join(line + b"\n" for _, line in append)
+            whole += content
+            expected |= {number for number, _ in append if number is not None}
+            os.pwrite(file.fileno(), content + unfinished, ledger.size_bytes)
+            ledger.catch_up(file.fileno())
+            assert os.pread(file.fileno(), 1 << 20, 0) == whole
+            assert ledger.size_bytes == len(whole)
+            assert {number for number in range(61) if number in ledger.present} == expected
+
+
+def test_a_ledger_begins_anew_where_the_file_is_not_what_it_was() -> None:
+    ledger = Ledger("p")
+    with tempfile.TemporaryFile() as file:
+        os.pwrite(file.fileno(), b'{"record_id":"p:1"}\n{"record_id":"p:2"}\n', 0)
+        assert ledger.catch_up(file.fileno())
+        assert not ledger.catch_up(file.fileno())
+        os.pwrite(file.fileno(), b'{"record_id":"p:3"}\n', 20)
+        assert ledger.catch_up(file.fileno())
+        assert [number for number in range(5) if number in ledger.present] == [1, 3]

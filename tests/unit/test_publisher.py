@@ -152,6 +152,24 @@ def test_while_a_small_batch_is_on_its_way_only_full_ones_join_it() -> None:
     assert [len(lease.encoded) for lease in bench.sender.arrived] == [1, 10]
 
 
+def test_who_waits_for_the_last_record_is_not_kept_waiting_for_more_to_gather() -> None:
+    bench = Bench(ScriptedSender(), Limits(linger_s=1000.0))
+    for number in range(3):
+        bench.put(1, first=number)
+        assert bench.publish()
+
+
+def test_who_waits_hurries_the_thread_that_publishes_too() -> None:
+    bench = Bench(ScriptedSender(), Limits(linger_s=1000.0))
+    bench.publisher.start()
+    try:
+        for number in range(3):
+            bench.put(1, first=number)
+            assert bench.publish()
+    finally:
+        bench.publisher.stop(5.0)
+
+
 def test_time_that_is_up_is_told_and_nothing_is_forgotten() -> None:
     bench = Bench(ScriptedSender(opening=["transient"] * 50))
     bench.put(3)
