@@ -71,11 +71,11 @@ class Stage:
 
     def worker(self, output_dir: Path, channel: str = "", concurrency: int = 2) -> Process:
         """Start one of our workers with so many children, and wait until it consumes."""
-        argv = celery_argv("worker", "--concurrency", str(concurrency), "--loglevel", "WARNING")
+        argv = celery_argv("worker", "--concurrency", str(concurrency))
         name = f"ours{self._count}"
         env = {"OUTPUT_DIR": str(output_dir), "CHANNELS": channel}
-        worker = self.start("worker", [*argv, "--hostname", f"{name}@bench", "--loglevel", "INFO"], env)
-        worker.wait_for_line(r" ready\.", READY_S)
+        worker = self.start("worker", [*argv, "--hostname", f"{name}@bench"], env)
+        worker.wait_for_line("ready as ", READY_S)
         return worker
 
     def run(self, name: str, argv: Sequence[str], timeout_s: float = 600.0, **env: str) -> dict[str, Any]:

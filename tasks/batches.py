@@ -10,15 +10,13 @@ from typing import NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from sinks.base import Write
-from superhero.transport.compression import decompress, is_frame, pack
+from superhero.transport.compression import pack
 from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import (
     Envelope,
     EnvelopeError,
     decode,
-    envelopes_in,
-    parse,
     task_body,
     task_headers,
 )
@@ -52,21 +50,6 @@ class Batch:
 
     good: Sequence[Record]
     bad: Sequence[Bad]
-
-
-def list_of(envelopes: bytes) -> list[object]:
-    """Return what a JSON list holds, or the one in a compressed body. Raise ValueError for anything else."""
-    parsed = parse(_unpacked(envelopes) if is_frame(envelopes) else envelopes)
-    if not isinstance(parsed, list):
-        raise ValueError(f"the envelopes must be a list, not {type(parsed).__name__}")
-    return parsed
-
-
-def _unpacked(body: bytes) -> bytes:
-    found = envelopes_in(decompress(body))
-    if found is None:
-        raise ValueError("what was compressed is no body of an ingest task")
-    return found[1]
 
 
 def sort_out(registry: Registry, envelopes: Sequence[object]) -> Batch:

@@ -214,4 +214,4 @@ def _refuse(body: object) -> bytes:
 
 
 def _as_it_is(body: bytes) -> bytes:
-    return body  # tasks/request.py and the child see to it
+    return body  # tasks/bodies.py sees to it

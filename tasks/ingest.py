@@ -23,8 +23,9 @@ from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import INGEST_TASK
 from superhero.transport.topology import EXCHANGE, EXCHANGE_NAME, UNROUTED_QUEUE, channel_queue
 from tasks import attempts, pulse, quarantine, resources, shutdown, tracing
-from tasks.batches import Bad, Record, list_of, singly, sort_out, task_message, writes_of
+from tasks.batches import Bad, Record, singly, sort_out, task_message, writes_of
 from tasks.blame import BlamedError
+from tasks.bodies import list_of
 from tasks.registry import REGISTRY, Registry
 from tasks.retries import (
     RABBITMQ_ACK_TIMEOUT_S,
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
     Strategy="tasks.request:strategy",
 )
 def ingest(self: Task, channel: str, envelopes: Sequence[object] | bytes) -> None:
-    """Write a batch of records of one channel; bytes are not parsed yet, see tasks/request.py."""
+    """Write a batch of records of one channel; bytes are not parsed yet, see tasks/bodies.py."""
     task_id, headers = self.request.id, self.request.headers or {}
     if isinstance(envelopes, bytes):
         envelopes = list_of(envelopes)
@@ -98,8 +99,10 @@ class Delivery:
         except OutOfPatience as error:
             self._give_back(self.envelopes, error)
             return
-        refused_raws = {id(each.raw) for each in refused}
-        written = [record for record in batch.good if id(record.raw) not in refused_raws]
+        written = batch.good
+        if refused:
+            refused_raws = {id(each.raw) for each in refused}
+            written = [record for record in written if id(record.raw) not in refused_raws]
         self._take_steps(written)
         pulse.note(self.worker, written, [*batch.bad, *refused])
 

@@ -14,8 +14,9 @@ from superhero.transport.dead_letters import Reason, condemn
 from superhero.transport.envelope import envelopes_in, is_record_id
 from superhero.transport.topology import DEAD_NAME, DEAD_QUEUE
 from tasks import resources
-from tasks.batches import Bad, list_of, task_message
+from tasks.batches import Bad, task_message
 from tasks.blame import FAULTS
+from tasks.bodies import list_of
 
 log = logging.getLogger(__name__)
 

@@ -102,9 +102,11 @@ def bare(stage: Stage, count: int, consumers: int) -> Contestant:
     name, output = f"bare-{consumers}", stage.fresh_folder("bare")
     shape = ("--broker-url", stage.services.broker_url, "--queue", name)
     argv = program("bare", "consume", *shape, "--output", str(output))
-    workers = [stage.start(f"{name}-{number}", argv) for number in range(consumers)]
-    for worker in workers:
-        _ready(worker, "ready")
+    workers = []
+    for number in range(consumers):
+        workers.append(stage.start(f"{name}-{number}", argv))
+        # One after the other: RabbitMQ 3.10 may close connections that meet at a new queue.
+        _ready(workers[-1], "ready")
     title = f"bare script, {consumers} consumer{'s' if consumers > 1 else ''}"
     return Contestant(
         title,

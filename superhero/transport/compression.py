@@ -56,15 +56,17 @@ def is_frame(body: bytes) -> bool:
 def decompress(body: bytes, largest_bytes: int = LARGEST_BYTES) -> bytes:
     """Return what was compressed. Raise ValueError for what is damaged, not one whole frame, or larger."""
     decompressor = zstd.ZstdDecompressor()
-    try:
-        plain = decompressor.decompress(body, largest_bytes + 1)
-    except zstd.ZstdError as error:
-        raise ValueError(f"the body is not what its header says, {ZSTD}: {error}") from error
+    plain = _first(decompressor, body, largest_bytes + 1)
     if len(plain) > largest_bytes:
         raise ValueError(f"the compressed body holds more than {largest_bytes} bytes")
     if not decompressor.eof or decompressor.unused_data:
         raise ValueError(f"the body is not one whole frame of {ZSTD}")
     return plain
+
+
+def beginning(body: bytes, size: int) -> bytes:
+    """Return the first bytes of what was compressed, `size` at most. Raise ValueError if they are damaged."""
+    return _first(zstd.ZstdDecompressor(), body, size)
 
 
 def readable(body: bytes, headers: Mapping[str, Any]) -> bytes:
@@ -73,3 +75,10 @@ def readable(body: bytes, headers: Mapping[str, Any]) -> bytes:
         with suppress(ValueError):
             return decompress(body)
     return body
+
+
+def _first(decompressor: zstd.ZstdDecompressor, body: bytes, size: int) -> bytes:
+    try:
+        return decompressor.decompress(body, size)
+    except zstd.ZstdError as error:
+        raise ValueError(f"the body is not what its header says, {ZSTD}: {error}") from error

@@ -246,6 +246,12 @@ def envelopes_in(body: object) -> tuple[str, bytes] | None:
     return begin and (begin[1].decode("ascii"), encoded[begin.end() : -len(_BODY_END)])
 
 
+def channel_in(beginning: bytes) -> str | None:
+    """Return the channel of a body that begins as `task_body` makes it; None of any other."""
+    begin = _BODY_BEGIN.match(beginning)
+    return begin and begin[1].decode("ascii")
+
+
 def parse(envelopes: bytes) -> Any:
     """Return what JSON text holds, without a loss. Raise ValueError if it is none."""
     # Several times as fast as json, but it makes floats of large whole numbers and knows no lone surrogates.

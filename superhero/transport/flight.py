@@ -18,10 +18,10 @@ class Limits:
     """How much goes into one task, how many of them are in flight, and how long a confirm may take.
 
     A channel that has waited for a confirm for `stuck_s` is sent no more until it comes, and takes no part of
-    the window: its queue may have no leader, while others do well. A channel of which less than a full task
-    left waits for `linger_s`, unless its next task is full: a broker confirms within a few milliseconds, so
-    without it a busy channel would go in many small tasks, each of which costs a worker as much as hundreds
-    of records. A record that comes alone still goes at once.
+    the window: its queue may have no leader, while others do well. A channel of which a task left just now
+    waits for `linger_s`, unless its next task is full: a broker confirms within a few milliseconds, so
+    otherwise a busy channel would go in many small tasks, each of which costs a worker as much as hundreds of
+    records. A record that comes alone still goes at once.
     """
 
     batch_records: int = 2000
@@ -62,7 +62,7 @@ class Flight:
 
     @property
     def busy(self) -> Set[str]:
-        """The channels that are to get full leases only: one is on its way, or a small one left just now."""
+        """The channels that are to get full leases only: one is on its way, or left just now."""
         self._end_linger()
         return self._busy.keys() | self._lingering.keys() if self._lingering else self._busy.keys()
 
@@ -106,11 +106,7 @@ class Flight:
         """Note that a lease is being sent."""
         self._leases[lease.task_id] = (lease, self._clock())
         self._busy[lease.channel] += 1
-        full = (
-            len(lease.encoded) >= self._limits.batch_records or lease.size_bytes >= self._limits.batch_bytes
-        )
-        if not full:
-            self._lingering[lease.channel] = self._clock() + self._limits.linger_s
+        self._lingering[lease.channel] = self._clock() + self._limits.linger_s
 
     def land(self, lease: Lease, *, confirmed: bool) -> bool:
         """Note a lease's outcome; False when it is not on its way. A channel that was refused rests."""

@@ -83,6 +83,15 @@ MALFORMED: Mapping[str, tuple[RawMessage, str]] = {
         "undecodable",
     ),
     "a compressed body of another shape": (compressed(compress(b'{"args": 1}')), "bad-task"),
+    "a compressed body with keyword arguments": (
+        compressed(compress(body_of([[CHANNEL, [GOOD]], {"x": 1}, NO_OPTIONS]))),
+        "bad-task",
+    ),
+    "a compressed body with envelopes that are an object": (
+        compressed(compress(body_of([[CHANNEL, {"a": 1}], {}, NO_OPTIONS]))),
+        "bad-task",
+    ),
+    "a compressed body that ends like none": (compressed(compress(BODY[:-1])), "undecodable"),
     "ten megabytes of anything": (with_body(b"x" * 10_000_000), "undecodable"),
     "no headers": (RawMessage(b'{"a": 1}'), "not-a-task"),
     "no headers and no JSON": (RawMessage(b"\x80\x04N."), "undecodable"),

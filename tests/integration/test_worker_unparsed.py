@@ -56,9 +56,13 @@ def test_compressed_tasks_are_written_ours_and_those_that_celery_compressed(
 ) -> None:
     bench.worker()
     ours = [envelope(number) for number in range(100)]
-    theirs = [envelope(number) for number in range(100, 103)]
-    spaced = json.dumps([[CHANNEL, [json.loads(encode(each)) for each in theirs]], {}, {}]).encode()
-    bodies = {"ours": task_body(CHANNEL, [encode(each) for each in ours]), "theirs": spaced}
+    theirs = [[json.loads(encode(envelope(number)))] for number in range(100, 103)]
+    bodies = {
+        "ours": task_body(CHANNEL, [encode(each) for each in ours]),
+        "theirs": json.dumps([[CHANNEL, theirs[0]], {}, {}]).encode(),
+        "theirs, compact": json.dumps([[CHANNEL, theirs[1]], {}, {}], separators=(",", ":")).encode(),
+        "theirs, begun otherwise": json.dumps([[CHANNEL, theirs[2]], {}, {}], indent=1).encode(),
+    }
     for name, body in bodies.items():
         headers = {**task_headers(CHANNEL, name, 1, "?"), HEADER: ZSTD}
         bench.publish(RawMessage(compress(body), headers=headers, properties={"correlation_id": name}))

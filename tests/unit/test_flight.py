@@ -49,13 +49,6 @@ def test_while_somebody_waits_a_small_task_keeps_its_channel_only_until_it_is_co
     assert flight.linger_s == 0.0
 
 
-def test_a_full_task_makes_nobody_wait() -> None:
-    flight = Flight(LIMITS, Clock())
-    flown(flight, lease("a", records=3))
-    flown(flight, lease("b", size_bytes=100))
-    assert set(flight.busy) == set()
-
-
 def test_a_task_on_its_way_keeps_its_channel_busy_beyond_that() -> None:
     clock = Clock()
     flight = Flight(LIMITS, clock)

@@ -15,9 +15,9 @@ from superhero.transport.dead_letters import Reason
 from superhero.transport.envelope import Envelope
 from tasks.attempts import delivery_count
 from tasks.batches import Record
+from tasks.bodies import check
 from tasks.ingest import write_isolating
 from tasks.registry import Registry
-from tasks.request import check
 from tasks.watch import RECONNECT_AFTER, REPLACE_AFTER, Look, Stall, Verdict
 
 
