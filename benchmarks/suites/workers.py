@@ -18,9 +18,10 @@ _TIMEOUT_S = 300.0
 def run(stage: Stage) -> Figures:
     """Give each number of workers, one child each, the same records; a second time what others do differs.
 
-    Beside them, in turns: processes that only compute, one and two, for what two cores are worth together.
+    Beside them, in turns: processes that only decode and encode, one and two, for what two cores are worth
+    together.
     """
-    count, numbers = stage.amount(150_000, 4_000), stage.amount_list([1, 2, 4], [1, 2])
+    count, numbers = stage.amount(400_000, 4_000), stage.amount_list([1, 2, 4], [1, 2])
     rates = {workers: Spread() for workers in numbers}
     busy = {workers: Spread() for workers in numbers}
     kept = dict.fromkeys(numbers, True)
@@ -37,7 +38,7 @@ def run(stage: Stage) -> Figures:
 
 
 def _compute(stage: Stage, processes: int) -> float:
-    shape = ("--processes", str(processes), "--count", str(stage.amount(500_000, 10_000)))
+    shape = ("--processes", str(processes), "--count", str(stage.amount(500, 5)))
     return float(stage.run("compute", program("compute", *shape))["per_second"])
 
 
@@ -107,7 +108,7 @@ def _figures(
                 notes=[
                     f"Cores busy: of {cores}, by workers, broker and whatever else runs.",
                     f"Per core busy, two workers do {median(second_worker):.2f}× what one does; two "
-                    f"processes that only compute, {median(second_core):.2f}×.",
+                    f"processes that only decode and encode, {median(second_core):.2f}×.",
                 ],
             )
         ],

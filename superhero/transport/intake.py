@@ -44,6 +44,7 @@ class Intake:
         self._producers: dict[str, _Producer] = {}
         self._brought: dict[str, str] = {}
         self._lock = buffer.put_lock
+        self._put = buffer.put
         self._inside = False
         self._set_aside: deque[Captured] = deque()
 
@@ -65,8 +66,7 @@ class Intake:
                         encoded = producer.template % (number, fields[1:])
                     else:
                         encoded = self._numbered(channel, fields, record_id)
-                    self.emitted += 1
-                    if not self._buffer.put(encoded):
+                    if not self._put(encoded):
                         self.dropped += 1
                     elif self._publisher.listening:
                         self._publisher.ring()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import superhero.transport.segment
 from superhero.transport.segment import Segment
 
 
@@ -39,6 +41,11 @@ def read_all(path: Path) -> tuple[list[bytes], int]:
     segment.close()
     assert found.records == len(records)
     return records, found.corrupt
+
+
+@given(st.binary())
+def test_checksums_are_those_of_zlib_whichever_library_makes_them(record: bytes) -> None:
+    assert superhero.transport.segment.crc32(record) == zlib.crc32(record)
 
 
 def test_a_torn_end_is_left_out_and_counted(tmp_path: Path) -> None:

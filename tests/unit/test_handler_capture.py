@@ -40,6 +40,17 @@ def test_the_time_is_in_utc_with_microseconds() -> None:
     assert captured(created=1767225602.02).time == "2026-01-01T00:00:02.020000Z"
 
 
+@given(st.lists(st.integers(-3_000, 3_000)), st.integers(0, 4_000_000_000))
+def test_the_time_is_right_whatever_the_time_of_the_record_before(steps: list[int], second: int) -> None:
+    """Records of several threads may come a little out of order, also where a second or millisecond ends."""
+    capture, micros = Capture(1024 * 1024), second * 1_000_000
+    for step in steps:
+        micros = max(micros + step, 0)
+        told = captured(capture, created=micros / 1e6).time
+        whole = datetime.fromtimestamp(micros // 1_000_000, UTC)
+        assert told == f"{whole:%Y-%m-%dT%H:%M:%S}.{micros % 1_000_000:06d}Z"
+
+
 def test_a_logger_s_name_becomes_a_channel_that_is_safe_everywhere() -> None:
     envelope = captured(name="../étc/\0passwd")
     assert (envelope.channel, envelope.logger) == ("_.__tc__passwd", "../étc/\0passwd")

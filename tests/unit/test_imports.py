@@ -108,6 +108,7 @@ RULES = {
                 "compression",  # the standard library's, from Python 3.14 on
                 "kombu",
                 "opentelemetry",
+                "isal",
                 "orjson",
                 "prometheus_client",
                 "redis",
