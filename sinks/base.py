@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from sinks.errors import UnsafeName
 
@@ -72,6 +72,12 @@ class Sink(Protocol):
     """Where datasets are written to. Safe to use from one thread at a time; any number of processes.
 
     A sink that derives from this is a context manager that closes it.
+    """
+
+    takes_iterators: ClassVar[bool] = False
+    """Whether `write` goes through all writes once and in order, and so may be given an iterator instead.
+
+    They are then made while it does, some hundred records at a time, and need not all be in memory.
     """
 
     def write(self, writes: Sequence[Write]) -> None:

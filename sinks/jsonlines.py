@@ -18,7 +18,7 @@ import fcntl
 import json
 import os
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import orjson
@@ -52,6 +52,8 @@ _OPTIONS = (
 class JsonLinesSink(Sink):
     """Writes under `<root>/superhero`. Any number of processes may share a root; one thread per object."""
 
+    takes_iterators = True
+
     def __init__(self, root: Path, *, max_ledgers: int = MAX_LEDGERS) -> None:
         self._root = root / "superhero"
         self._max_ledgers = max_ledgers
@@ -60,17 +62,22 @@ class JsonLinesSink(Sink):
         self.rows_added: Counter[str] = Counter()
         """Dataset -> rows that this object appended to its streams; what stood there is not counted."""
 
-    def write(self, writes: Sequence[Write]) -> None:
+    def write(self, writes: Iterable[Write]) -> None:
         """Make every write of the batch safe; rows of one stream are merged into one append.
 
         Raise TransientSinkError when the system refused, TerminalSinkError when a row is not JSON (then
         nothing was written) or a stream's place is taken by a symbolic link. In any case a file holds only
         whole lines, and the batch can be repeated as it is.
         """
-        objects = [(put, _lines(put.rows)) for put in writes if isinstance(put, Put)]
-        streams = _by_producer([append for append in writes if isinstance(append, Append)])
+        objects: list[tuple[str, str, bytes]] = []
+        streams: dict[tuple[str, str], dict[int, bytes]] = {}
+        for each in writes:  # encoded as they come, and let go of
+            if isinstance(each, Put):
+                objects.append((each.dataset, each.key, _lines(each.rows)))
+            else:
+                _add(streams, each)
         with translated(self._root):
-            replace_all([(self._place(put.dataset, put.key), content) for put, content in objects])
+            replace_all([(self._place(dataset, key), content) for dataset, key, content in objects])
             for (dataset, producer), rows in streams.items():
                 self._append(dataset, producer, rows)
 
@@ -118,18 +125,15 @@ class JsonLinesSink(Sink):
         return folder / f"{safe_name(name)}.jsonl"
 
 
-def _by_producer(appends: Sequence[Append]) -> dict[tuple[str, str], dict[int, bytes]]:
-    """Return each stream's lines by sequence; of rows with the same record id the first counts."""
-    streams: dict[tuple[str, str], dict[int, bytes]] = {}
-    for append in appends:
-        last, lines = "", {}  # which stream the row before went to: mostly the same
-        for row, (producer, sequence) in zip(append.rows, append.ids, strict=True):
-            if producer != last:
-                last, lines = producer, streams.setdefault((append.dataset, producer), {})
-            if sequence not in lines:
-                as_is = type(row) is dict and next(iter(row)) == "record_id"
-                lines[sequence] = _line(row if as_is else {"record_id": row["record_id"], **row})
-    return streams
+def _add(streams: dict[tuple[str, str], dict[int, bytes]], append: Append) -> None:
+    """Put each row's line into its stream, by sequence; of rows with the same record id the first counts."""
+    last, lines = "", dict[int, bytes]()  # which stream the row before went to: mostly the same
+    for row, (producer, sequence) in zip(append.rows, append.ids, strict=True):
+        if producer != last:
+            last, lines = producer, streams.setdefault((append.dataset, producer), {})
+        if sequence not in lines:
+            as_is = type(row) is dict and next(iter(row)) == "record_id"
+            lines[sequence] = _line(row if as_is else {"record_id": row["record_id"], **row})
 
 
 def _lines(rows: Sequence[Row]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -22,6 +22,9 @@ from superhero.transport.envelope import (
 )
 from tasks.blame import BlamedError
 from tasks.registry import Registry
+
+IN_HAND = 500
+"""How many records are sorted and made writes of at a time: what is made of more fills a core's cache."""
 
 
 class Record(NamedTuple):
@@ -50,6 +53,42 @@ class Batch:
 
     good: Sequence[Record]
     bad: Sequence[Bad]
+
+
+class Passage:
+    """A task's records on their way into a sink: sorted as it asks for their writes, `IN_HAND` at a time.
+
+    What has to be known of them afterwards is kept; what was made of them is let go of.
+    """
+
+    def __init__(self, registry: Registry, bad: Iterable[Bad] = ()) -> None:
+        self.ids: list[str] = []
+        """Of the good records, in their order."""
+        self.oldest = ""
+        """The time of the first good one."""
+        self.with_steps: list[Record] = []
+        """The good ones that something is to be done about once they are safe."""
+        self.bad = list(bad)
+        self._registry = registry
+
+    def writes(self, raws: Sequence[object]) -> Iterator[Write]:
+        """Yield what becomes of these envelopes, those of whole batches first in each handful."""
+        for begin in range(0, len(raws), IN_HAND):
+            batch = sort_out(self._registry, raws[begin : begin + IN_HAND])
+            self.note(batch)
+            yield from writes_of(self._registry, batch.good)
+
+    def note(self, batch: Batch) -> None:
+        """Keep of a sorted batch what has to be known later."""
+        self.bad += batch.bad
+        if not batch.good:
+            return
+        envelopes = [record.envelope for record in batch.good]
+        self.ids += [envelope.id for envelope in envelopes]
+        self.oldest = self.oldest or envelopes[0].time
+        # On most channels there are none, which is found out without a look at each record's event.
+        if any(map(self._registry.has_steps_in, {envelope.channel for envelope in envelopes})):
+            self.with_steps += [each for each in batch.good if self._registry.has_steps(each.envelope)]
 
 
 def sort_out(registry: Registry, envelopes: Sequence[object]) -> Batch:

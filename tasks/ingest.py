@@ -11,19 +11,20 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from celery import Task, current_app, shared_task
 from celery.exceptions import Reject
 from kombu import Exchange, Queue
 
-from sinks.base import Sink
+from sinks.base import Sink, Write
 from superhero.errors import BrokerUnavailable
 from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, sentence
 from superhero.transport.envelope import INGEST_TASK
 from superhero.transport.topology import EXCHANGE, EXCHANGE_NAME, UNROUTED_QUEUE, channel_queue
 from tasks import attempts, pulse, quarantine, resources, shutdown, tracing
-from tasks.batches import Bad, Record, singly, sort_out, task_message, writes_of
+from tasks.batches import Bad, Batch, Passage, Record, singly, sort_out, task_message, writes_of
 from tasks.blame import BlamedError
 from tasks.bodies import list_of
 from tasks.registry import REGISTRY, Registry
@@ -86,42 +87,36 @@ class Delivery:
             error = f"begun {self.earlier} times, and its worker died each time"
             bad = [Bad(raw, Reason.KILLS_WORKERS, error) for raw in self.envelopes]
             self._condemn(bad)
-            pulse.note(self.worker, [], bad)
+            pulse.note(self.worker, Passage(REGISTRY, bad))
         else:
             self._ingest()
 
     def _ingest(self) -> None:
-        batch = sort_out(REGISTRY, self.envelopes)
-        refused: list[Bad] = []
         try:
-            refused += self._written(batch.good)
-            self._condemn([*batch.bad, *refused])
+            passage = self._written()
+            self._condemn(passage.bad)
         except OutOfPatience as error:
             self._give_back(self.envelopes, error)
             return
-        written = batch.good
-        if refused:
-            refused_raws = {id(each.raw) for each in refused}
-            written = [record for record in written if id(record.raw) not in refused_raws]
-        self._take_steps(written)
-        pulse.note(self.worker, written, [*batch.bad, *refused])
+        self._take_steps(passage.with_steps)
+        pulse.note(self.worker, passage)
 
-    def _written(self, records: Sequence[Record]) -> list[Bad]:
-        """Write all records and return those that the sink can never hold."""
-        refused: list[Bad] = []
+    def _written(self) -> Passage:
+        """Write all records and return what became of them."""
+        passages: list[Passage] = []
 
         def write() -> None:
-            with tracing.write(len(records)):
-                refused[:] = write_isolating(resources.sink(), REGISTRY, records)
+            with tracing.write(len(self.envelopes)):
+                passages[:] = [write_all(resources.sink(), REGISTRY, self.envelopes)]
 
         self._persist(write, _patience_s())
-        return refused
+        return passages[0]
 
     def _take_steps(self, records: Sequence[Record]) -> None:
         """Do what comes after the write; a record whose step must wait too long goes back alone."""
-        if not any(map(REGISTRY.has_steps_in, {record.envelope.channel for record in records})):
-            return  # as on most channels; found out without a look at each record's event
-        left = deque(record for record in records if REGISTRY.has_steps(record.envelope))
+        if not records:
+            return
+        left = deque(records)
         failed: list[Bad] = []
 
         def take() -> None:
@@ -177,6 +172,38 @@ class Delivery:
         if resources.broker_is_redis():
             declare.append(channel_queue(self.channel))
         resources.sender().send(message, EXCHANGE_NAME, self.channel, declare=declare)
+
+
+def write_all(sink: Sink, registry: Registry, raws: Sequence[object]) -> Passage:
+    """Write what becomes of these envelopes in one go; return what became of each.
+
+    What is transient comes out as it is, with nothing decided.
+    """
+    passage = Passage(registry)
+    writes = passage.writes(raws)
+    try:
+        if getattr(sink, "takes_iterators", False):
+            sink.write(cast("Sequence[Write]", writes))
+        else:
+            sink.write(list(writes))
+    except Exception as error:
+        if is_transient(error):
+            raise
+        return _write_apart(sink, registry, raws)
+    if len(passage.ids) + len(passage.bad) != len(raws):
+        raise RuntimeError(f"{type(sink).__name__} did not go through all writes that it was given")
+    return passage
+
+
+def _write_apart(sink: Sink, registry: Registry, raws: Sequence[object]) -> Passage:
+    """Do as `write_all` where some of it can never be written."""
+    batch = sort_out(registry, raws)
+    refused = write_isolating(sink, registry, batch.good)
+    refused_raws = {id(each.raw) for each in refused}
+    written = [record for record in batch.good if id(record.raw) not in refused_raws]
+    passage = Passage(registry)
+    passage.note(Batch(written, [*batch.bad, *refused]))
+    return passage
 
 
 def write_isolating(sink: Sink, registry: Registry, records: Sequence[Record]) -> list[Bad]:

@@ -22,7 +22,7 @@ from superhero.pulse.heart import Heart, Said
 from superhero.pulse.notes import Span
 from superhero.transport.envelope import is_record_id
 from tasks import quarantine, resources
-from tasks.batches import Bad, Record
+from tasks.batches import Bad, Passage
 
 _COUNTED = "RECORDS"
 """The dataset that has every record, and that `superhero verify` counts by."""
@@ -30,16 +30,17 @@ _COUNTED = "RECORDS"
 _rows_noted = 0
 
 
-def note(worker: str, written: Sequence[Record], aside: Sequence[Bad]) -> None:
-    """Note a batch of which these records are written and those are in quarantine."""
-    noted = list(spans([record.envelope.id for record in written]))
+def note(worker: str, passage: Passage) -> None:
+    """Note a batch whose good records are written, and whose bad ones are in quarantine."""
+    written, aside = passage.ids, passage.bad
+    noted = list(spans(written))
     # Rows of records whose numbers are too large to be noted would pass for doubled ones.
     too_large = len(written) - sum(after - first for _, first, after in noted)
     rows = max(_rows_new() - too_large, 0)
     counts = {"batches": 1, "quarantined": len(aside), "rows": rows}
     if written:
         # That of the oldest counts for all: so no lag looks smaller than it was, and it costs one look.
-        lag_ms = _lag_ms(written[0].envelope.time)
+        lag_ms = _lag_ms(passage.oldest)
         if lag_ms is not None:
             counts[lag_field(lag_ms)] = len(written)
             counts["lag_sum_ms"] = round(lag_ms * len(written))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 from celery.exceptions import InvalidTaskError
@@ -14,9 +15,9 @@ from sinks.errors import TerminalSinkError, TransientSinkError
 from superhero.transport.dead_letters import Reason
 from superhero.transport.envelope import Envelope
 from tasks.attempts import delivery_count
-from tasks.batches import Record
+from tasks.batches import IN_HAND, Record
 from tasks.bodies import check
-from tasks.ingest import write_isolating
+from tasks.ingest import write_all, write_isolating
 from tasks.registry import Registry
 from tasks.watch import RECONNECT_AFTER, REPLACE_AFTER, Look, Stall, Verdict
 
@@ -81,6 +82,112 @@ def test_only_the_culprits_are_refused_and_few_writes_find_them(error: Exception
 def test_a_transient_error_decides_about_nobody() -> None:
     with pytest.raises(TransientSinkError):
         write_isolating(PickySink({"p:1"}, TransientSinkError("full")), Registry(), records(4))
+
+
+class Counting(list[object]):
+    """A list that knows how far it has been cut up."""
+
+    looked_at = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.looked_at = max(self.looked_at, key.stop)
+        return super().__getitem__(key)
+
+
+class OnceSink(PickySink):
+    """Goes through its writes once; `at_first` is how many envelopes were looked at by the first of them."""
+
+    takes_iterators = True
+
+    def __init__(self, refused: set[str], error: Exception, raws: Counting | None = None) -> None:
+        super().__init__(refused, error)
+        self.raws = raws
+        self.at_first: int | None = None
+
+    def write(self, writes: Iterable[Write]) -> None:
+        """Note how far its writes have been made."""
+        writes = iter(writes)
+        first = list(islice(writes, 1))
+        self.at_first = None if self.raws is None else self.raws.looked_at
+        super().write([*first, *writes])
+
+
+def raws(count: int) -> list[object]:
+    """Return so many envelopes as they come out of a task, the third of them none."""
+    fields = {"v": 1, "channel": "c", "level": "INFO", "logger": "c", "event": None, "message": "m"}
+    times = (f"2026-01-31T12:00:00.{number:06d}Z" for number in range(count))
+    good: list[object] = [
+        {**fields, "id": f"p:{number}", "time": time, "payload": None} for number, time in enumerate(times)
+    ]
+    return [*good[:2], None, *good[3:]]
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """Give a registry that makes a row of every record."""
+    registry = Registry()
+
+    @registry.whole_batch
+    def rows(envelopes: Sequence[Envelope]) -> Iterable[Write]:
+        yield Append("RECORDS", [{"record_id": envelope.id} for envelope in envelopes])
+
+    return registry
+
+
+@pytest.mark.parametrize("kind", [PickySink, OnceSink])
+@pytest.mark.parametrize("count", [3, IN_HAND, IN_HAND + 1, 3 * IN_HAND + 7])
+def test_all_records_of_a_task_reach_the_sink_by_one_write(
+    registry: Registry, kind: type[PickySink], count: int
+) -> None:
+    sink = kind(set(), ValueError())
+    passage = write_all(sink, registry, raws(count))
+    assert sink.calls == 1
+    assert sink.written == passage.ids == [f"p:{number}" for number in range(count) if number != 2]
+    assert [(each.raw, each.reason) for each in passage.bad] == [(None, Reason.BAD_ENVELOPE)]
+    assert passage.oldest == "2026-01-31T12:00:00.000000Z"
+
+
+def test_a_sink_that_goes_through_its_writes_once_gets_them_as_they_are_made(registry: Registry) -> None:
+    envelopes = Counting(raws(4 * IN_HAND))
+    sink = OnceSink(set(), ValueError(), envelopes)
+    write_all(sink, registry, envelopes)
+    assert sink.at_first == IN_HAND
+    assert len(sink.written) == 4 * IN_HAND - 1
+
+
+@pytest.mark.parametrize("kind", [PickySink, OnceSink])
+def test_what_a_sink_can_never_hold_is_set_aside_beside_what_is_no_envelope(
+    registry: Registry, kind: type[PickySink]
+) -> None:
+    count = IN_HAND + 100
+    sink = kind({"p:7", f"p:{IN_HAND + 1}"}, TerminalSinkError("no"))
+    passage = write_all(sink, registry, raws(count))
+    assert [each.reason for each in passage.bad] == [Reason.BAD_ENVELOPE, *[Reason.SINK_REFUSED] * 2]
+    assert sorted(sink.written) == sorted(passage.ids)
+    assert len(passage.ids) == count - 3
+
+
+@pytest.mark.parametrize("kind", [PickySink, OnceSink])
+def test_a_transient_error_comes_out_of_the_whole_task_too(registry: Registry, kind: type[PickySink]) -> None:
+    with pytest.raises(TransientSinkError):
+        write_all(kind({"p:1"}, TransientSinkError("full")), registry, raws(IN_HAND * 2))
+
+
+def test_a_sink_that_stops_halfway_is_an_error_and_no_loss(registry: Registry) -> None:
+    class Lazy(OnceSink):
+        def write(self, writes: Iterable[Write]) -> None:
+            next(iter(writes))
+
+    with pytest.raises(RuntimeError, match="Lazy did not go through all writes"):
+        write_all(Lazy(set(), ValueError()), registry, raws(IN_HAND * 2))
+
+
+def test_only_records_with_steps_are_kept_for_them(registry: Registry) -> None:
+    registry.after_write(channel="c", event="done")(lambda envelope, event: None)
+    envelopes = raws(IN_HAND * 2)
+    envelopes[5] = {**cast("dict[str, object]", envelopes[5]), "event": "done"}
+    passage = write_all(PickySink(set(), ValueError()), registry, envelopes)
+    assert [record.envelope.id for record in passage.with_steps] == ["p:5"]
 
 
 @pytest.mark.parametrize(
