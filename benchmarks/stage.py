@@ -127,7 +127,7 @@ class Lines(LineCount):
 
         By the monotonic clock, and by when the files were last written to, which the kernel notes some
         milliseconds exact: to read and count tens of megabytes takes longer than that, and is not the
-        contestant's time.
+        contestant's time. Written, that is, and readable; the last sync follows within a millisecond or two.
         """
         if not wait_until(lambda: self.look() >= count, timeout_s, LOOK_EVERY_S):
             raise ServiceError(

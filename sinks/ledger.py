@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from bisect import bisect_left, bisect_right
@@ -107,10 +108,19 @@ class Ledger:
         self._tail = (self._tail + tail)[-_TAIL_BYTES:]
 
     def _block(self, fd: int, size: int) -> bytes:
-        """Return so many bytes that were not read yet, and before them the newline that they follow."""
-        if not self.size_bytes:
-            return b"\n" + os.pread(fd, size, 0)
-        return os.pread(fd, size + 1, self.size_bytes - 1)
+        """Return so many bytes that were not read yet, and before them the newline that they follow.
+
+        Never fewer: what could not be read is not known to be without its end. Raise OSError instead.
+        """
+        block = b"" if self.size_bytes else b"\n"
+        at = max(self.size_bytes - 1, 0)
+        while (left := size + 1 - len(block)) > 0:
+            read = os.pread(fd, left, at)
+            if not read:
+                raise OSError(errno.EIO, "the file became shorter while it was read")
+            block = block + read if block else read
+            at += len(read)
+        return block
 
     def _knows(self, fd: int) -> bool:
         """Tell whether what was read still stands there; a file made anew may even have the old number."""

@@ -22,7 +22,6 @@ from superhero.transport.compression import (
     beginning,
     decompress,
     is_compressed,
-    is_frame,
 )
 from superhero.transport.envelope import channel_in, channel_name, envelopes_in, parse
 
@@ -30,6 +29,10 @@ _BEGINNING_BYTES = 256
 """How much of a compressed body is looked at: more than the longest channel takes."""
 _OTHERS_BYTES = 1024 * 1024
 """How large a compressed body may be that begins otherwise: the parent parses it, and all children wait."""
+
+
+class Packed(bytes):
+    """A whole compressed body, as it came, on its way to a child; other bytes are JSON."""
 
 
 def unparsed(message: Message) -> Any:
@@ -40,7 +43,9 @@ def unparsed(message: Message) -> Any:
     is_json = message.content_type == "application/json" and message.content_encoding == "utf-8"
     if is_compressed(message.headers):
         channel = _channel_of(message.body) if is_json else None
-        return parsed(message, _OTHERS_BYTES) if channel is None else [(channel, message.body), {}, {}]
+        return (
+            parsed(message, _OTHERS_BYTES) if channel is None else [(channel, Packed(message.body)), {}, {}]
+        )
     found = envelopes_in(message.body) if is_json else None
     return found and [found, {}, {}]
 
@@ -66,11 +71,11 @@ def _channel_of(body: bytes) -> str | None:
 
 
 def list_of(envelopes: bytes) -> list[object]:
-    """Return the list that JSON holds, or the one in a compressed body. Raise ValueError for anything else.
+    """Return the list that JSON holds, or the one in a `Packed` body. Raise ValueError for anything else.
 
-    InvalidTaskError where a compressed body is JSON and no ingest task.
+    InvalidTaskError where a packed body is JSON and no ingest task.
     """
-    found = parse(envelopes) if not is_frame(envelopes) else _list_in(decompress(envelopes))
+    found = _list_in(decompress(envelopes)) if isinstance(envelopes, Packed) else parse(envelopes)
     if not isinstance(found, list):
         raise ValueError(f"the envelopes must be a list, not {type(found).__name__}")
     return found

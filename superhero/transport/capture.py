@@ -48,8 +48,8 @@ class Capture:
         self._max_bytes = max_bytes
         self._channels: dict[str, str | None] = {}
         self._second = (0, "1970-01-01T00:00:00.")
-        # Its second, the microseconds that are before it there less a half to round by, and its text: a call
-        # mostly is of the same as the one before.
+        # That of the record before: the second it is in; how many microseconds of that came before, less a
+        # half, so that to cut off what is left is to round it; its text.
         self._millisecond = (0.0, -0.5, "1970-01-01T00:00:00.000")
 
     # A program that logs waits for this: no call in it that can be spared, and no text formatted twice.

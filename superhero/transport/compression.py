@@ -27,7 +27,6 @@ WORTH_BYTES = 4096
 """Below it a body goes as it is: there is little to gain, and people can read it where it lies."""
 LARGEST_BYTES = 16 * 1024 * 1024
 """How large what is compressed may be: sixteen full tasks."""
-_MAGIC = b"\x28\xb5\x2f\xfd"  # of a frame of zstd, RFC 8878; no JSON begins like this
 _LEVEL = 1  # 3, zstd's own default, takes a third longer and makes these bodies no smaller
 
 
@@ -46,11 +45,6 @@ def compress(body: bytes) -> bytes:
 def is_compressed(headers: Mapping[str, Any]) -> bool:
     """Tell whether a message with these headers is one that `decompress` reads."""
     return headers.get(HEADER) == ZSTD
-
-
-def is_frame(body: bytes) -> bool:
-    """Tell whether a body is compressed, where its headers are not at hand."""
-    return body.startswith(_MAGIC)
 
 
 def decompress(body: bytes, largest_bytes: int = LARGEST_BYTES) -> bytes:

@@ -35,7 +35,6 @@ class Intake:
     """
 
     def __init__(self, buffer: Buffer, publisher: Publisher) -> None:
-        self.emitted = 0
         self.dropped = 0
         self._buffer = buffer
         self._publisher = publisher
@@ -43,10 +42,17 @@ class Intake:
         self._process = token_hex(8)
         self._producers: dict[str, _Producer] = {}
         self._brought: dict[str, str] = {}
+        self._brought_count = 0
         self._lock = buffer.put_lock
         self._put = buffer.put
         self._inside = False
         self._set_aside: deque[Captured] = deque()
+
+    @property
+    def emitted(self) -> int:
+        """How many records there were: numbers that were given, which need no counting, and ids brought."""
+        given = sum(producer.next_number for producer in list(self._producers.values()))
+        return given + self._brought_count
 
     # One function, and a loop in it: a program that logs waits for this.
     def put(self, captured: Captured) -> None:
@@ -93,7 +99,6 @@ class Intake:
             self._inside = True
             try:
                 encoded = [self._numbered(*each) for each in captured]
-                self.emitted += len(encoded)
                 self.dropped += len(encoded) - self._buffer.put_many(encoded)
                 if self._publisher.listening:
                     self._publisher.ring()
@@ -110,6 +115,7 @@ class Intake:
         """Return the whole envelope."""
         if record_id is not None:
             self._brought[channel] = record_id
+            self._brought_count += 1
             return with_id(record_id, fields)
         producer = self._producers.get(channel)
         if producer is None:

@@ -69,15 +69,16 @@ class Line:
         """Put encoded records, which stand at these positions, at the end of the lines of their channels."""
         begin = 0
         for channel, ids in by_channel(records):
+            end = begin + len(ids)
+            at, encoded = positions[begin:end], records[begin:end]
+            size = sum(map(len, encoded))
             line = self._channels.get(channel)
             if line is None:
                 line = self._channels[channel] = _Channel()
-            end = begin + len(ids)
-            encoded = records[begin:end]
-            line.positions += positions[begin:end]
+            # Nothing between these that a signal handler could come in by: the three stay side by side.
+            line.positions += at
             line.ids += ids
             line.encoded += encoded
-            size = sum(map(len, encoded))
             line.size_bytes += size
             self.size_bytes += size
             begin = end
@@ -116,7 +117,7 @@ class Line:
         Where another process left that one, also of the first that is our own.
         """
         for line in self._channels.values():
-            # A signal handler may ask amid `add`, which fills one list after the other.
+            # Not strict: a finalizer may ask amid `_cut`, which takes from one list after the other.
             yield from _heads(zip(line.positions, line.encoded, strict=False))
         for lease in (*self._leased.values(), *self._returned):
             yield from _heads(zip(lease.positions, lease.encoded, strict=True))

@@ -71,6 +71,7 @@ class Publisher:
         self._run_lock = threading.Lock()
         self._progress = threading.Condition()
         self._waiting = 0
+        self._lingering = False
         self._stopping = False
         self._failures = 0
         self._flight = Flight(limits, clock)
@@ -123,8 +124,9 @@ class Publisher:
         """Have no channel linger meanwhile: whoever waits has nothing more to gather for."""
         with self._progress:
             self._waiting += 1
-        self.ring()
         try:
+            if self._lingering or self.listening:  # the sleep while a broker is away is to last
+                self.ring()
             yield
         finally:
             with self._progress:
@@ -177,7 +179,10 @@ class Publisher:
                 self._check_patience()
             elif (linger_s := self._flight.linger_s) > 0.0:
                 # Without listening: who logs meanwhile need not wake us, which would cost more than the call.
-                self._bell.wait(linger_s)
+                self._lingering = True
+                if not self._waiting:
+                    self._bell.wait(linger_s)
+                self._lingering = False
             else:
                 self._settle(self._sender.wait(0.0))
                 self._sleep(mark, min(self._sender.idle_s, self._flight.nearest_rest_s))

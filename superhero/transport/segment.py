@@ -106,7 +106,7 @@ class Segment:
         if self.end + sum(map(len, encoded)) > self.limit:
             return False
         frames = b"".join([_pack_head(_MAGIC, crc32(each), len(each)) + each for each in encoded])
-        if os.pwrite(self._fd, frames, self.end) != len(frames):
+        if pwrite(self._fd, frames, self.end) != len(frames):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self.end += len(frames)
         self.count += len(encoded)

@@ -92,6 +92,13 @@ MALFORMED: Mapping[str, tuple[RawMessage, str]] = {
         "bad-task",
     ),
     "a compressed body that ends like none": (compressed(compress(BODY[:-1])), "undecodable"),
+    "a compressed list that says it is none": (
+        RawMessage(
+            b'[["%b",%b' % (CHANNEL.encode(), compress(b"{}")) + BODY[BODY.index(b"],{},{") :],
+            headers=headers(),
+        ),
+        "undecodable",
+    ),
     "ten megabytes of anything": (with_body(b"x" * 10_000_000), "undecodable"),
     "no headers": (RawMessage(b'{"a": 1}'), "not-a-task"),
     "no headers and no JSON": (RawMessage(b"\x80\x04N."), "undecodable"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from unittest import mock
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +70,49 @@ def test_a_ledger_finds_what_others_appended_and_cuts_off_what_was_not_ended(
             assert os.pread(file.fileno(), 1 << 20, 0) == whole
             assert ledger.size_bytes == len(whole)
             assert {number for number in range(61) if number in ledger.present} == expected
+
+
+class OnlySoMuch:
+    """Reads a file as a disk with a bad spot does: not beyond a place, and what lies there is an error."""
+
+    def __init__(self, good_bytes: int) -> None:
+        self.good_bytes = good_bytes
+        self.pread = os.pread
+
+    def __call__(self, fd: int, size: int, at: int) -> bytes:
+        """Return what lies before the bad spot; raise OSError at it."""
+        if at >= self.good_bytes:
+            raise OSError(errno.EIO, "a bad spot")
+        return self.pread(fd, min(size, self.good_bytes - at), at)
+
+
+@given(st.integers(1, 200))
+def test_what_cannot_be_read_is_not_cut_off(good_bytes: int) -> None:
+    content = b"".join(b'{"record_id":"p:%d"}\n' % number for number in range(20))
+    with tempfile.TemporaryFile() as file:
+        os.pwrite(file.fileno(), content, 0)
+        with (
+            mock.patch("sinks.ledger.os.pread", OnlySoMuch(good_bytes)),
+            pytest.raises(OSError, match="spot"),
+        ):
+            Ledger("p").catch_up(file.fileno())
+        assert os.pread(file.fileno(), 1 << 20, 0) == content
+
+
+def test_a_file_that_others_cut_while_it_is_read_is_an_error_and_not_made_longer() -> None:
+    with tempfile.TemporaryFile() as file:
+        os.pwrite(file.fileno(), b'{"record_id":"p:1"}\n' * 2, 0)
+        longer = os.fstat(file.fileno())
+
+        class Stale:
+            st_dev, st_ino, st_size = longer.st_dev, longer.st_ino, longer.st_size + 7
+
+        with (
+            mock.patch("sinks.ledger.os.fstat", lambda fd: Stale()),
+            pytest.raises(OSError, match="shorter"),
+        ):
+            Ledger("p").catch_up(file.fileno())
+        assert os.fstat(file.fileno()).st_size == longer.st_size
 
 
 def test_a_ledger_begins_anew_where_the_file_is_not_what_it_was() -> None:

@@ -170,6 +170,19 @@ def test_who_waits_hurries_the_thread_that_publishes_too() -> None:
         bench.publisher.stop(5.0)
 
 
+def test_who_waits_again_and_again_does_not_hurry_the_next_try_of_a_broker_that_is_away() -> None:
+    sender = ScriptedSender(opening=["transient"] * 1000)
+    bench = Bench(sender)
+    bench.put(1)
+    bench.publisher.start()
+    try:
+        for _ in range(200):
+            assert not bench.publish(timeout_s=0.001)
+    finally:
+        bench.publisher.stop(5.0)
+    assert sender.opened <= 10
+
+
 def test_time_that_is_up_is_told_and_nothing_is_forgotten() -> None:
     bench = Bench(ScriptedSender(opening=["transient"] * 50))
     bench.put(3)

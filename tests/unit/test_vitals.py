@@ -15,8 +15,9 @@ from superhero.ops.vitals import _is_idle
 from superhero.pulse.account import LAG_MS, LARGEST_NUMBER, lag_field
 from superhero.transport.envelope import Envelope
 from tasks import pulse, resources
-from tasks.batches import Record
+from tasks.batches import Batch, Passage, Record
 from tasks.pulse import spans
+from tasks.registry import Registry
 
 Noted = Callable[..., Mapping[str, Any]]
 
@@ -38,7 +39,9 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> Noted:
         time = (logged or datetime.now(UTC)).isoformat()
         rows["RECORDS"] += len(ids)
         envelopes = [Envelope(each, "c", time, "INFO", "c", None, "", None) for each in ids]
-        pulse.note("w", [Record(None, envelope, []) for envelope in envelopes], [])
+        passage = Passage(Registry())
+        passage.note(Batch([Record(None, envelope, []) for envelope in envelopes], []))
+        pulse.note("w", passage)
         return told[-1]
 
     return note
