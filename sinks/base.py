@@ -77,7 +77,8 @@ class Sink(Protocol):
     takes_iterators: ClassVar[bool] = False
     """Whether `write` goes through all writes once and in order, and so may be given an iterator instead.
 
-    They are then made while it does, some hundred records at a time, and need not all be in memory.
+    They are then made while it does, some hundred records at a time, and need not all be in memory. A class
+    with a `write` of its own does not inherit it.
     """
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -93,6 +94,18 @@ class Sink(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def takes_iterators(sink: Sink) -> bool:
+    """Tell whether a sink's `write` may be given an iterator.
+
+    Only where the class that defines `write` says so itself: one that derives from it and looks at the writes
+    before it hands them on would hand on nothing.
+    """
+    for defines in (sink, *type(sink).__mro__):
+        if "write" in getattr(defines, "__dict__", {}):
+            return vars(defines).get("takes_iterators") is True
+    return False
 
 
 def safe_name(name: object) -> str:

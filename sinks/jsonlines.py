@@ -89,10 +89,11 @@ class JsonLinesSink(Sink):
         place = self._place(dataset, producer)
         with opened(place, os.O_RDWR | os.O_CREAT | os.O_APPEND) as fd:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            ledger = self._ledger(dataset, producer)
+            ledger = self._ledgers.pop((dataset, producer), None) or Ledger(producer)
             if ledger.catch_up(fd):
                 # Also when it was there: who created it may have died before its name was safe.
                 sync_folder(place.parent)
+            self._keep(dataset, producer, ledger)
             missing = ledger.present.missing_of(rows)
             content = b"".join([rows[sequence] for sequence in missing])
             try:
@@ -105,12 +106,11 @@ class JsonLinesSink(Sink):
             ledger.appended(missing, content)
             self.rows_added[dataset] += len(missing)
 
-    def _ledger(self, dataset: str, producer: str) -> Ledger:
-        ledger = self._ledgers.pop((dataset, producer), None) or Ledger(producer)
+    def _keep(self, dataset: str, producer: str, ledger: Ledger) -> None:
+        """Keep a ledger for the next write; where its file could not be read, that begins anew."""
         self._ledgers[dataset, producer] = ledger
         while len(self._ledgers) > self._max_ledgers:
             self._ledgers.popitem(last=False)
-        return ledger
 
     def _place(self, dataset: str, name: str) -> Path:
         """Return a file's path. Its folder is made if need be, and tidied when this process first sees it."""

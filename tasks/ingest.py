@@ -17,7 +17,7 @@ from celery import Task, current_app, shared_task
 from celery.exceptions import Reject
 from kombu import Exchange, Queue
 
-from sinks.base import Sink, Write
+from sinks.base import Sink, Write, takes_iterators
 from superhero.errors import BrokerUnavailable
 from superhero.transport.confirmed import RawMessage
 from superhero.transport.dead_letters import Reason, sentence
@@ -182,7 +182,7 @@ def write_all(sink: Sink, registry: Registry, raws: Sequence[object]) -> Passage
     passage = Passage(registry)
     writes = passage.writes(raws)
     try:
-        if getattr(sink, "takes_iterators", False):
+        if takes_iterators(sink):
             sink.write(cast("Sequence[Write]", writes))
         else:
             sink.write(list(writes))

@@ -39,10 +39,9 @@ class Flight:
     """
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
-        self.lingers = True
-        """Whether channels linger at all; not while somebody waits for the last of their records."""
         self._limits = limits
         self._clock = clock
+        self._now = clock()
         self._window = 1
         self._leases: dict[str, tuple[Lease, float]] = {}
         self._busy: Counter[str] = Counter()
@@ -63,32 +62,38 @@ class Flight:
     @property
     def busy(self) -> Set[str]:
         """The channels that are to get full leases only: one is on its way, or left just now."""
-        self._end_linger()
         return self._busy.keys() | self._lingering.keys() if self._lingering else self._busy.keys()
 
     @property
-    def linger_s(self) -> float:
-        """Seconds until the first channel has lingered enough; 0.0 when none does."""
-        self._end_linger()
-        return min(self._lingering.values()) - self._clock() if self._lingering else 0.0
+    def linger_s(self) -> float | None:
+        """Seconds until the first channel has lingered enough; None when none does."""
+        return max(min(self._lingering.values()) - self._clock(), 0.0) if self._lingering else None
 
     @property
     def resting(self) -> set[str]:
         """The channels that are to be left alone for the moment: refused just now, or stuck."""
-        now = self._clock()
-        refused = {channel for channel, (until, _) in self._resting.items() if until > now}
+        refused = {channel for channel, (until, _) in self._resting.items() if until > self._now}
         return refused | {lease.channel for lease, sent_at in self._leases.values() if self._stuck(sent_at)}
 
     @property
     def nearest_rest_s(self) -> float:
         """Seconds until the first channel that was refused may be tried again; infinite without one."""
-        now = self._clock()
-        return min((until - now for until, _ in self._resting.values() if until > now), default=float("inf"))
+        rests = [until for until, _ in self._resting.values() if until > self._now]
+        return max(min(rests) - self._clock(), 0.0) if rests else float("inf")
 
     @property
     def full(self) -> bool:
         """Whether no more may be sent for the moment."""
         return sum(not self._stuck(sent_at) for _, sent_at in self._leases.values()) >= self._window
+
+    def look(self, *, hurried: bool = False) -> None:
+        """Take the time by which a round is decided, so that who is held back in it is waited for at its end.
+
+        Where somebody waits for the last of their records, `hurried`, no channel lingers.
+        """
+        now = self._now = self._clock()
+        for name in [name for name, until in self._lingering.items() if hurried or until <= now]:
+            del self._lingering[name]
 
     def begin(self) -> None:
         """Begin a connection."""
@@ -136,12 +141,6 @@ class Flight:
                 return lease, self._heard_at > sent_at
             break
         return None, False
-
-    def _end_linger(self) -> None:
-        now = self._clock()
-        over = [name for name, until in self._lingering.items() if until <= now or not self.lingers]
-        for name in over:
-            del self._lingering[name]
 
     def _stuck(self, sent_at: float) -> bool:
         return self._clock() - max(sent_at, self._blocked_at) > self._limits.stuck_s

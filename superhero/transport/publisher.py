@@ -172,12 +172,12 @@ class Publisher:
         while not over():
             self.before_each_round()
             mark = self._buffer.mark()
-            self._flight.lingers = not self._waiting
+            self._flight.look(hurried=self._waiting > 0)
             self._fill()
             if self._flight or self._sender.blocked:
                 self._settle(self._sender.wait(_LOOK_S if self._flight else self._sender.idle_s))
                 self._check_patience()
-            elif (linger_s := self._flight.linger_s) > 0.0:
+            elif (linger_s := self._flight.linger_s) is not None:
                 # Without listening: who logs meanwhile need not wake us, which would cost more than the call.
                 self._lingering = True
                 if not self._waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import resource
 from collections.abc import Iterator
@@ -35,6 +36,24 @@ def test_a_file_per_object_and_a_file_per_producer(sink: JsonLinesSink, tmp_path
     assert found == {f"{below}GAME_PODIUM/g1.jsonl", f"{below}RECORDS/p.jsonl", f"{below}RECORDS/q.jsonl"}
     text = (tmp_path / "superhero/RECORDS/p.jsonl").read_text()
     assert text == '{"record_id":"p:0","n":null}\n{"record_id":"p:1","n":null}\n'
+
+
+def test_a_file_s_name_is_made_safe_also_where_that_failed_the_first_time(
+    sink: JsonLinesSink, records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink.write([stream("q", [0])])  # so that the folder is known
+    synced: list[Path] = []
+
+    def sync(folder: Path) -> None:
+        synced.append(folder)
+        if len(synced) == 1:
+            raise OSError(errno.EIO, "the disk is away")
+
+    monkeypatch.setattr("sinks.jsonlines.sync_folder", sync)
+    with pytest.raises(TransientSinkError, match="the disk is away"):
+        sink.write([stream("p", [0])])
+    sink.write([stream("p", [0])])
+    assert synced == [records.parent] * 2
 
 
 def test_the_record_id_comes_first_whatever_the_rows_order(sink: JsonLinesSink, records: Path) -> None:

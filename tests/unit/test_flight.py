@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from superhero.transport.flight import Flight, Limits
 from superhero.transport.leases import Lease
 
@@ -34,19 +36,36 @@ def test_a_channel_is_busy_for_a_while_after_a_small_task_though_that_is_confirm
     flight = Flight(LIMITS, clock)
     flown(flight, lease("a"))
     assert set(flight.busy) == {"a"}
-    assert 0.0 < flight.linger_s <= LIMITS.linger_s
+    assert flight.linger_s == pytest.approx(LIMITS.linger_s)
     clock.now += LIMITS.linger_s
+    flight.look()
     assert set(flight.busy) == set()
-    assert flight.linger_s == 0.0
+    assert flight.linger_s is None
 
 
 def test_while_somebody_waits_a_small_task_keeps_its_channel_only_until_it_is_confirmed() -> None:
     flight = Flight(LIMITS, Clock())
     flown(flight, lease("a"))
     flight.take_off(lease("b"))
-    flight.lingers = False
+    flight.look(hurried=True)
     assert set(flight.busy) == {"b"}
-    assert flight.linger_s == 0.0
+    assert flight.linger_s is None
+
+
+def test_who_is_held_back_in_a_round_is_waited_for_though_time_goes_on() -> None:
+    """Else it would be left lying: nothing wakes who sleeps until the next record comes."""
+    clock = Clock()
+    flight = Flight(LIMITS, clock)
+    flown(flight, lease("a"))
+    flight.take_off(lease("b"))
+    flight.land(lease("b"), confirmed=False)
+    flight.look()
+    assert (set(flight.busy), flight.resting) == ({"a", "b"}, {"b"})
+    clock.now += 60.0
+    assert (set(flight.busy), flight.resting) == ({"a", "b"}, {"b"})
+    assert (flight.linger_s, flight.nearest_rest_s) == (0.0, 0.0)
+    flight.look()
+    assert (set(flight.busy), flight.resting) == (set(), set())
 
 
 def test_a_task_on_its_way_keeps_its_channel_busy_beyond_that() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 import pytest
 from celery.exceptions import InvalidTaskError
 
-from sinks.base import Append, Write
+from sinks.base import Append, Write, takes_iterators
 from sinks.errors import TerminalSinkError, TransientSinkError
+from sinks.jsonlines import JsonLinesSink
+from sinks.several import SeveralSinks
 from superhero.transport.dead_letters import Reason
 from superhero.transport.envelope import Envelope
 from tasks.attempts import delivery_count
@@ -175,11 +179,39 @@ def test_a_transient_error_comes_out_of_the_whole_task_too(registry: Registry, k
 
 def test_a_sink_that_stops_halfway_is_an_error_and_no_loss(registry: Registry) -> None:
     class Lazy(OnceSink):
+        takes_iterators = True
+
         def write(self, writes: Iterable[Write]) -> None:
             next(iter(writes))
 
     with pytest.raises(RuntimeError, match="Lazy did not go through all writes"):
         write_all(Lazy(set(), ValueError()), registry, raws(IN_HAND * 2))
+
+
+def test_a_sink_that_derives_from_one_and_looks_first_is_given_a_list(
+    registry: Registry, tmp_path: Path
+) -> None:
+    class Looking(JsonLinesSink):
+        rows = 0
+
+        def write(self, writes: Iterable[Write]) -> None:
+            self.rows += sum(len(write.rows) for write in writes)
+            super().write(writes)
+
+    sink = Looking(tmp_path)
+    passage = write_all(sink, registry, raws(IN_HAND * 2))
+    (path,) = tmp_path.rglob("*.jsonl")
+    assert sink.rows == len(path.read_bytes().splitlines()) == len(passage.ids)
+
+
+def test_the_sink_of_json_lines_is_given_its_writes_as_they_are_made(
+    registry: Registry, tmp_path: Path
+) -> None:
+    sink = JsonLinesSink(tmp_path)
+    assert takes_iterators(sink) and not takes_iterators(SeveralSinks([sink]))
+    passage = write_all(sink, registry, raws(IN_HAND * 2))
+    (path,) = tmp_path.rglob("*.jsonl")
+    assert [json.loads(line)["record_id"] for line in path.read_bytes().splitlines()] == passage.ids
 
 
 def test_only_records_with_steps_are_kept_for_them(registry: Registry) -> None:
