@@ -55,6 +55,8 @@ def main(small: bool, only: tuple[str, ...], without_peers: bool, out: Path, pub
 
     Exit status 0 when they ran, whatever they found: speed is no test.
     """
+    if small and publish:
+        raise click.UsageError("--small measures nothing that could be published; leave one of the two out")
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     began_on = machine()
     found: dict[str, Figures] = {}
@@ -72,7 +74,10 @@ def main(small: bool, only: tuple[str, ...], without_peers: bool, out: Path, pub
                 found[name] = _run(name, stage)
             console.rule(f"{name}, {time.monotonic() - began:.0f} s")
             print_figures(console, found[name])
-    print_targets(console, found)
+    if small:
+        console.print("A small run shows that they work, and measures nothing.")
+    else:
+        print_targets(console, found)
     results = (_HERE if publish else out) / "results.json"
     write_json(results, found, began_on)
     console.print(f"Results: {results.resolve()}", soft_wrap=True, highlight=False)

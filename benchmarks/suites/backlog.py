@@ -119,6 +119,6 @@ def _figures(
                 )
                 for name, more in grown.items()
             ),
-            Target("last tenth beside the first", "within 10 %", f"{steady:.2f}×", steady >= 0.9),
+            Target("last tenth beside the second", "within 10 %", f"{steady:.2f}×", steady >= 0.9),
         ],
     )

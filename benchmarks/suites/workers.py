@@ -108,7 +108,8 @@ def _figures(
                 notes=[
                     f"Cores busy: of {cores}, by workers, broker and whatever else runs.",
                     f"Per core busy, two workers do {median(second_worker):.2f}× what one does; two "
-                    f"processes that only decode and encode, {median(second_core):.2f}×.",
+                    f"processes that only decode and encode, {median(second_core):.2f}×. These are the "
+                    "middle of the repetitions, and so is their ratio among the targets.",
                 ],
             )
         ],
@@ -129,7 +130,12 @@ def _figures(
                 f"{linear:.2f}×",
                 linear >= 0.9,
             ),
-            Target("more workers than cores", "no loss", "none" if kept[most] else "some", kept[most]),
+            Target(
+                "records lost with more workers than cores",
+                "none",
+                "none" if kept[most] else "some",
+                kept[most],
+            ),
         ],
     )
 

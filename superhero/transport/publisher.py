@@ -99,19 +99,22 @@ class Publisher:
         self._bell.ring()
 
     def wait(self, reached: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until confirms have made `reached` true; False if time is up."""
+        """Wait until confirms have made `reached` true; False if time is up, or nobody publishes any more."""
         deadline = self._clock() + timeout_s
         with self._hurried():
             if self._thread is None:
-                self._run(lambda: reached() or self._clock() >= deadline)
-                return reached()
-            with self._progress:
-                return self._progress.wait_for(reached, timeout_s)
+                self._run(lambda: reached() or self._stopping or self._clock() >= deadline)
+            else:
+                with self._progress:
+                    self._progress.wait_for(lambda: reached() or self._stopping, timeout_s)
+        return reached()
 
     def stop(self, timeout_s: float) -> None:
         """End the thread after its current step, sent or not sent; wait for it for `timeout_s` at most."""
         self._stopping = True
         self.ring()
+        with self._progress:
+            self._progress.notify_all()
         if self._thread is not None and self._thread.ident != threading.get_ident():
             self._thread.join(timeout_s)
 

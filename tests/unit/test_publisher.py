@@ -183,6 +183,16 @@ def test_who_waits_again_and_again_does_not_hurry_the_next_try_of_a_broker_that_
     assert sender.opened <= 10
 
 
+@pytest.mark.parametrize("threaded", [False, True])
+def test_nobody_waits_for_a_publisher_that_was_stopped(threaded: bool) -> None:
+    bench = Bench(ScriptedSender(opening=["transient"] * 1000))
+    bench.put(1)
+    if threaded:
+        bench.publisher.start()
+    bench.publisher.stop(5.0)
+    assert not bench.publish(timeout_s=1000.0)
+
+
 def test_time_that_is_up_is_told_and_nothing_is_forgotten() -> None:
     bench = Bench(ScriptedSender(opening=["transient"] * 50))
     bench.put(3)
