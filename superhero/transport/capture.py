@@ -47,7 +47,6 @@ class Capture:
         """How many records went with a stand-in for their payload."""
         self._max_bytes = max_bytes
         self._channels: dict[str, str | None] = {}
-        self._second = (0, "1970-01-01T00:00:00.")
         # That of the record before: the second it is in; how many microseconds of that came before, less a
         # half, so that to cut off what is left is to round it; its text.
         self._millisecond = (0.0, -0.5, "1970-01-01T00:00:00.000")
@@ -108,14 +107,12 @@ class Capture:
         return channel
 
     def _moment(self, created: float) -> str:
-        """Format a time, and remember its second and millisecond for those that follow."""
+        """Format a time, and remember its millisecond for those that follow."""
         second, micros = divmod(round(created * 1e6), 1_000_000)
-        known, text = self._second
-        if second != known:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-            self._second = (second, text)
         millis, micros = divmod(micros, 1000)
-        text = f"{text}{millis:03d}"
+        known, _, text = self._millisecond
+        whole = text[:-3] if second == known else time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+        text = f"{whole}{millis:03d}"
         self._millisecond = (float(second), millis * 1000 - 0.5, text)
         return text + _MICROS[micros]
 
