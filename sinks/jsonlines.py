@@ -5,8 +5,9 @@
 
 An object is written beside its place, fsynced and renamed, so it is there wholly or not at all. A stream's
 file is its own ledger: what stands in it is looked up under the file's lock, and only what is missing is
-appended. So nothing else needs to survive a crash, and no two processes need to know of each other. All of
-them must see the same `flock`: processes of one machine do, and so do NFS 4 mounts.
+appended. So nothing else needs to survive a crash, and no two processes need to know of each other; that a
+note of what stands in the file saves them the reading (ledger_note.py) makes no difference but in time. All
+of them must see the same `flock`: processes of one machine do, and so do NFS 4 mounts.
 
 Every row is one line of compact UTF-8 JSON, ended by a newline, `record_id` first. In an appended file a line
 without its newline is the remains of a crash; the next writer cuts it off, and a reader should pass it over.
@@ -104,6 +105,7 @@ class JsonLinesSink(Sink):
                 os.ftruncate(fd, ledger.size_bytes)
                 raise
             ledger.appended(missing, content)
+            ledger.leave_note(fd)
             self.rows_added[dataset] += len(missing)
 
     def _keep(self, dataset: str, producer: str, ledger: Ledger) -> None:

@@ -9,6 +9,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
+from sinks import ledger_note
+
 _BLOCK_BYTES = 1 << 20
 _TAIL_BYTES = 256  # long enough to hold a record id or a time
 
@@ -18,9 +20,9 @@ class Intervals:
 
     __slots__ = ("_ends", "_starts")
 
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+    def __init__(self, runs: Sequence[ledger_note.Run] = ()) -> None:
+        self._starts = [start for start, _ in runs]
+        self._ends = [end for _, end in runs]
 
     def __contains__(self, number: int) -> bool:
         if not self._ends or number >= self._ends[-1]:  # what is new, nearly always
@@ -31,6 +33,10 @@ class Intervals:
     def __len__(self) -> int:
         """How many intervals there are: what the set takes, not what it holds."""
         return len(self._starts)
+
+    def runs(self) -> list[ledger_note.Run]:
+        """Return the intervals, in order and with a gap between any two, each without its end."""
+        return list(zip(self._starts, self._ends, strict=True))
 
     def missing_of(self, numbers: Collection[int]) -> list[int]:
         """Return those that are not in it, in their order."""
@@ -60,37 +66,46 @@ class Intervals:
 class Ledger:
     """Which sequences of one producer stand in its file, as far as the file has been read.
 
-    The file is the ledger; this is only what was read of it, so that it need not be read twice.
+    The file is the ledger; this is only what was read of it, so that it need not be read twice: not by us,
+    and by others only where we could leave them no note.
     """
 
-    __slots__ = ("_file", "_line", "_tail", "present", "size_bytes")
+    __slots__ = ("_file", "_line", "_noted", "_producer", "_tail", "present", "size_bytes")
 
     def __init__(self, producer: str) -> None:
         self.present = Intervals()
         self.size_bytes = 0
+        self._producer = producer
+        self._noted = False
         self._file: tuple[int, int] | None = None
         self._tail = b""
         # Begins with literal bytes, for which a pattern is searched four times as fast as with `^`.
         self._line = re.compile(rb'\n\{"record_id":"%b:(\d{1,19})"' % re.escape(producer.encode()))
 
     def catch_up(self, fd: int) -> bool:
-        """Read what others, or this process before a restart, appended since the last look.
+        """Learn what others, or this process before a restart, appended since the last look.
 
-        Cut off a last line without its end: its writer died, and what it wrote was never acknowledged.
-        Return whether the file is another than last time, or was changed by other means than appending, and
-        has been read from its beginning. The caller holds its lock. Lines that are not ours are let be.
+        By the note they left, or by reading it. Cut off a last line without its end: its writer died, and
+        what it wrote was never acknowledged. Return whether the file is another than last time, or was
+        changed by other means than appending, and is known from its beginning on again. The caller holds its
+        lock. Lines that are not ours are let be.
         """
-        is_new = not self._knows(fd)
+        status = os.fstat(fd)
+        is_new = not self._knows(fd, status)
         if is_new:
-            self.present, self.size_bytes, self._tail = Intervals(), 0, b""
-        end, most = os.fstat(fd).st_size, _BLOCK_BYTES
+            self.present, self.size_bytes, self._tail, self._noted = Intervals(), 0, b"", False
+        end, most = status.st_size, _BLOCK_BYTES
+        if self.size_bytes < end and (runs := ledger_note.find(fd, self._producer, status)) is not None:
+            self.present, self.size_bytes, self._noted = Intervals(runs), end, True
+            self._tail = os.pread(fd, _TAIL_BYTES, max(end - _TAIL_BYTES, 0))
         while self.size_bytes < end:
+            self._noted = False
             block = self._block(fd, min(end - self.size_bytes, most))
             size = max(block.rfind(b"\n"), 0)
             if size:
                 # Searched where it lies: to copy as much costs more than to search it.
                 sequences = [int(sequence) for sequence in self._line.findall(block, 0, size)]
-                self._note(sequences, size, block[max(size + 1 - _TAIL_BYTES, 1) : size + 1])
+                self._advance(sequences, size, block[max(size + 1 - _TAIL_BYTES, 1) : size + 1])
             elif self.size_bytes + most < end:
                 most *= 2  # for a line longer than a block
             else:
@@ -100,9 +115,17 @@ class Ledger:
 
     def appended(self, sequences: Sequence[int], content: bytes) -> None:
         """Take note of whole lines that stand at the end of the file."""
-        self._note(sequences, len(content), content[-_TAIL_BYTES:])
+        if content:
+            self._advance(sequences, len(content), content[-_TAIL_BYTES:])
+            self._noted = False
 
-    def _note(self, sequences: Sequence[int], size: int, tail: bytes) -> None:
+    def leave_note(self, fd: int) -> None:
+        """Tell other processes what stands in the file, all of which is synced."""
+        if not self._noted:
+            ledger_note.leave(fd, self._producer, self.present.runs())
+            self._noted = True
+
+    def _advance(self, sequences: Sequence[int], size: int, tail: bytes) -> None:
         self.present.add(sequences)
         self.size_bytes += size
         self._tail = (self._tail + tail)[-_TAIL_BYTES:]
@@ -122,9 +145,8 @@ class Ledger:
             at += len(read)
         return block
 
-    def _knows(self, fd: int) -> bool:
+    def _knows(self, fd: int, status: os.stat_result) -> bool:
         """Tell whether what was read still stands there; a file made anew may even have the old number."""
-        status = os.fstat(fd)
         file, self._file = self._file, (status.st_dev, status.st_ino)
         tail = os.pread(fd, len(self._tail), self.size_bytes - len(self._tail))
         return file == self._file and tail == self._tail

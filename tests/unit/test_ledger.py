@@ -106,6 +106,7 @@ def test_a_file_that_others_cut_while_it_is_read_is_an_error_and_not_made_longer
 
         class Stale:
             st_dev, st_ino, st_size = longer.st_dev, longer.st_ino, longer.st_size + 7
+            st_mtime_ns = longer.st_mtime_ns
 
         with (
             mock.patch("sinks.ledger.os.fstat", lambda fd: Stale()),

@@ -1,0 +1,189 @@
+"""What a ledger leaves with its file for other processes: believed of exactly that file, and never needed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinks.base import Append
+from sinks.jsonlines import JsonLinesSink
+from sinks.ledger import Ledger
+
+NAME = "user.superhero.ledger"
+
+
+def lines(*numbers: int) -> bytes:
+    """Return rows of producer p as lines."""
+    return b"".join(b'{"record_id":"p:%d"}\n' % number for number in numbers)
+
+
+def present(ledger: Ledger) -> set[int]:
+    """Return what the ledger says of small numbers."""
+    return {number for number in range(200) if number in ledger.present}
+
+
+@pytest.fixture
+def fd(tmp_path: Path) -> Iterator[int]:
+    """Yield a new file, open for appending."""
+    fd = os.open(tmp_path / "p.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    try:
+        os.setxattr(fd, "user.superhero.test", b"")
+    except OSError:
+        os.close(fd)
+        pytest.skip("the file system of the temporary folder takes no attributes")
+    yield fd
+    os.close(fd)
+
+
+def append(ledger: Ledger, fd: int, *numbers: int, note: bool = True) -> None:
+    """Append as the sink does; without a note, as a worker that is killed before it leaves one."""
+    ledger.catch_up(fd)
+    os.write(fd, lines(*numbers))
+    ledger.appended(numbers, lines(*numbers))
+    if note:
+        ledger.leave_note(fd)
+
+
+def never_read(self: Ledger, fd: int, size: int) -> bytes:
+    """Stand in for the reading of lines."""
+    raise AssertionError(f"{size} bytes are read")
+
+
+def test_what_has_a_note_is_not_read(fd: int) -> None:
+    mine, others = Ledger("p"), Ledger("p")
+    append(mine, fd, 1, 2, 3)
+    with mock.patch.object(Ledger, "_block", never_read):
+        assert others.catch_up(fd), "the file is new to it, though it need not read it"
+        assert present(others) == {1, 2, 3}
+        append(others, fd, 5)
+        assert not mine.catch_up(fd)
+        assert present(mine) == {1, 2, 3, 5}
+
+
+def test_what_was_read_for_want_of_a_note_gets_one(fd: int) -> None:
+    append(Ledger("p"), fd, 1, 2, note=False)
+    reader = Ledger("p")
+    reader.catch_up(fd)
+    reader.leave_note(fd)
+    with mock.patch.object(Ledger, "_block", never_read):
+        third = Ledger("p")
+        third.catch_up(fd)
+    assert present(third) == {1, 2}
+
+
+def test_a_note_is_not_believed_of_a_file_that_was_changed_since(fd: int) -> None:
+    """Not even if it is as long as before: somebody put the record 7 in the place of the record 2."""
+    append(Ledger("p"), fd, 1, 2, 3)
+    noted = os.fstat(fd)
+    changed = lines(1, 7, 3)
+    path = Path(f"/proc/self/fd/{fd}")
+    with path.open("r+b") as file:
+        file.write(changed)
+    os.utime(path, ns=(noted.st_atime_ns, noted.st_mtime_ns + 1))
+    fresh = Ledger("p")
+    fresh.catch_up(fd)
+    assert present(fresh) == {1, 3, 7}
+
+
+def test_a_note_is_not_believed_of_another_producers_file(fd: int) -> None:
+    append(Ledger("p"), fd, 1, 2, 3)
+    other = Ledger("q")
+    other.catch_up(fd)
+    assert present(other) == set()
+
+
+def garbled(note: bytes) -> list[bytes]:
+    """Return what is no note, or says what cannot be."""
+    fields = orjson.loads(note)
+    wrong_runs: list[object] = [None, 7, [[1]], [[3, 1]], [[1, 4], [2, 9]], [["x", "y"]], [[1, 4], [4, 9]]]
+    others: list[object] = [None, [], "text", {}, {**fields, "version": 2}]
+    return [
+        b"",
+        note[:-1],
+        *map(orjson.dumps, ({**fields, "runs": runs} for runs in wrong_runs)),
+        *map(orjson.dumps, others),
+    ]
+
+
+def test_a_note_that_is_none_makes_no_difference(fd: int) -> None:
+    append(Ledger("p"), fd, 1, 2, 3)
+    for wrong in garbled(os.getxattr(fd, NAME)):
+        os.setxattr(fd, NAME, wrong)
+        fresh = Ledger("p")
+        fresh.catch_up(fd)
+        assert present(fresh) == {1, 2, 3}, wrong
+
+
+def test_a_file_with_many_gaps_is_read_as_it_takes_a_note_of_any_size(fd: int) -> None:
+    writer = Ledger("p")
+    append(writer, fd, 0)
+    append(writer, fd, *range(2, 1000, 2))
+    fresh = Ledger("p")
+    fresh.catch_up(fd)
+    assert present(fresh) == set(range(0, 200, 2))
+
+
+@pytest.mark.parametrize("reason", [errno.ENOTSUP, errno.ENOSPC, errno.EPERM])
+def test_a_sink_needs_no_notes(tmp_path: Path, reason: int) -> None:
+    refused = mock.Mock(side_effect=OSError(reason, os.strerror(reason)))
+    first, second = JsonLinesSink(tmp_path), JsonLinesSink(tmp_path)
+    with mock.patch("os.setxattr", refused), mock.patch("os.getxattr", refused):
+        for sink, numbers in ((first, (0, 1)), (second, (1, 2)), (first, (0, 2, 3))):
+            sink.write([Append("ROWS", [{"record_id": f"p:{number}"} for number in numbers])])
+    assert (tmp_path / "superhero" / "ROWS" / "p.jsonl").read_bytes() == lines(0, 1, 2, 3)
+    assert refused.called
+
+
+DEEDS = st.one_of(
+    st.tuples(st.just("append"), st.integers(0, 2), st.sets(st.integers(0, 30), min_size=1)),
+    st.tuples(st.just("append and die"), st.integers(0, 2), st.sets(st.integers(0, 30), min_size=1)),
+    st.tuples(st.just("die amid a line"), st.integers(0, 2), st.sets(st.integers(0, 30), min_size=1)),
+    st.tuples(st.just("start anew"), st.integers(0, 2), st.just(set[int]())),
+    st.tuples(st.just("write by hand"), st.integers(0, 2), st.sets(st.integers(0, 30), min_size=1)),
+)
+
+
+@given(st.lists(DEEDS, max_size=12))
+def test_whatever_workers_do_each_row_stands_in_the_file_once(
+    tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[str, int, set[int]]]
+) -> None:
+    fd = os.open(tmp_path_factory.mktemp("file") / "p.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    ledgers, expected = [Ledger("p") for _ in range(3)], set[int]()
+    try:
+        for deed, who, numbers in deeds:
+            ledger = ledgers[who]
+            if deed == "write by hand":
+                ledger.catch_up(fd)  # so that what is not there is known to the hand
+                new = sorted(numbers - expected)
+                os.write(fd, lines(*new))
+            elif deed != "start anew":
+                ledger.catch_up(fd)
+                assert present(ledger) == expected
+                new = ledger.present.missing_of(sorted(numbers))
+                if deed == "die amid a line":
+                    os.write(fd, lines(*new) + b'{"record_id":"p:9')
+                else:
+                    os.write(fd, lines(*new))
+                    ledger.appended(new, lines(*new))
+                    if deed == "append":
+                        ledger.leave_note(fd)
+            else:
+                new = []
+            expected.update(new)
+            if deed != "append":
+                ledgers[who] = Ledger("p")
+        last = Ledger("p")
+        last.catch_up(fd)
+        assert present(last) == expected
+        there = os.pread(fd, 1 << 20, 0).splitlines()
+        assert sorted(there) == sorted(lines(*expected).splitlines())
+    finally:
+        os.close(fd)
