@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 
 from benchmarks.workload import log_order
 
@@ -13,20 +14,30 @@ _BURST = 200
 _PAUSE_S = 0.02
 
 
-def time_calls(log: logging.Logger, count: int, pause_s: float = _PAUSE_S) -> dict[str, float]:
-    """Log `count` records in bursts, and say how long a call took, in microseconds.
+def time_calls(logs: Sequence[logging.Logger], count: int) -> list[dict[str, float]]:
+    """Log `count` records to each logger, in turns of a burst, and say what its calls took, in microseconds.
 
     The pauses let whatever works in the background come to its turn, as it would in a program that does more
     than log; within a burst it competes with the calls.
     """
+    times: list[list[int]] = [[] for _ in logs]
+    for first in range(0, count, _BURST):
+        for log, took in zip(logs, times, strict=True):
+            time.sleep(_PAUSE_S)
+            took += _burst(log, range(first, min(first + _BURST, count)))
+    return [_percentiles(sorted(took)) for took in times]
+
+
+def _burst(log: logging.Logger, numbers: range) -> list[int]:
     took: list[int] = []
     clock = time.perf_counter_ns
-    for number in range(count):
-        if number % _BURST == 0:
-            time.sleep(pause_s)
+    for number in numbers:
         began = clock()
         log_order(log, number)
         took.append(clock() - began)
-    took.sort()
+    return took
+
+
+def _percentiles(took: list[int]) -> dict[str, float]:
     shares = {"median_us": 500, "p99_us": 990, "p999_us": 999}
     return {name: took[len(took) * share // 1000] / 1000 for name, share in shares.items()}

@@ -26,7 +26,7 @@ def main() -> None:
     )
     with logger("bench.calls", handler) as log:
         log_order(log, 0)
-        print(json.dumps(time_calls(log, count)), flush=True)
+        print(json.dumps({"calls": time_calls([log], count)}), flush=True)
 
 
 if __name__ == "__main__":

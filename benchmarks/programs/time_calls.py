@@ -1,4 +1,4 @@
-"""Time logging calls through one handler; print median and 99th percentile as JSON."""
+"""Time logging calls through a handler, or several in turns; print percentiles as JSON, one object each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import queue
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,21 @@ Opener = Callable[[str], AbstractContextManager[logging.Handler]]
 
 
 def main() -> None:
-    """Open the handler, warm up, measure."""
+    """Open the handlers, warm up, measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("handler", choices=sorted(_HANDLERS))
+    parser.add_argument("handlers", choices=sorted(_HANDLERS), nargs="+")
     parser.add_argument("--broker-url", default="")
     parser.add_argument("--count", type=int, required=True)
     options = parser.parse_args()
-    with _HANDLERS[options.handler](options.broker_url) as handler, logger("bench.calls", handler) as log:
-        for number in range(_WARM_UP if options.count > _WARM_UP else 1):
-            log_order(log, number)
-        print(json.dumps(time_calls(log, options.count)), flush=True)
+    with ExitStack() as stack:
+        logs = []
+        for name in options.handlers:
+            handler = stack.enter_context(_HANDLERS[name](options.broker_url))
+            logs.append(stack.enter_context(logger(f"bench.calls.{name}", handler)))
+        for log in logs:
+            for number in range(_WARM_UP if options.count > _WARM_UP else 1):
+                log_order(log, number)
+        print(json.dumps({"calls": time_calls(logs, options.count)}), flush=True)
 
 
 @contextmanager

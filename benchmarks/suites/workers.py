@@ -77,6 +77,7 @@ def _figures(
     linear = median(worker / core for worker, core in zip(second_worker, second_core, strict=True))
     most = max(rates)
     cores = os.cpu_count() or 1
+    beyond = [more / two for two, more in zip(rates[2].values, rates[most].values, strict=True)]
     return Figures(
         tables=[
             Table(
@@ -129,6 +130,12 @@ def _figures(
                 "near 1×",
                 f"{linear:.2f}×",
                 linear >= 0.9,
+            ),
+            Target(
+                f"{most} workers on {cores} cores, of the records/s of two",
+                "no loss: 0.9× at least",
+                f"{median(beyond):.2f}×",
+                median(beyond) >= 0.9,
             ),
             Target(
                 "records lost with more workers than cores",
