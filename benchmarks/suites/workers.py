@@ -11,7 +11,7 @@ from benchmarks.suites.to_disk import CHANNEL, program
 from superhero.ops.usage import cpu_of_machine_s
 from superhero.ops.verify import verify
 
-REPETITIONS = 5
+REPETITIONS = 9
 _TIMEOUT_S = 300.0
 
 
