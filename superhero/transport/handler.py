@@ -12,6 +12,7 @@ seen as a gap in the ids. `extra` may hold `event` (text), `payload` (mapping), 
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
@@ -32,6 +33,9 @@ from superhero.transport.sender import Sender, open_sender
 from superhero.transport.spool_folder import prepare
 
 _handlers: WeakSet[CeleryHandler] = WeakSet()
+_exiting = threading.Event()
+# Runs before what was registered earlier, as `logging.shutdown` was, which flushes and closes each handler.
+atexit.register(_exiting.set)
 
 
 class CeleryHandler(LocklessHandler):
@@ -151,10 +155,15 @@ class CeleryHandler(LocklessHandler):
         """Wait until the broker confirmed every record logged before; False when time was up first.
 
         Records that were dropped, or taken over from a dead process, are not waited for: see `counters`.
-        Without an argument it takes `flush_timeout_s` at most.
+        Without an argument it takes `flush_timeout_s` at most, and when the interpreter exits, which calls
+        it so, about a second where the broker is away and all is in the spool.
         """
         outlet = self._outlet
-        return outlet is None or outlet.flush(self._flush_timeout_s if timeout_s is None else timeout_s)
+        if outlet is None:
+            return True
+        if timeout_s is None:
+            return outlet.flush(self._flush_timeout_s, ending=_exiting.is_set())
+        return outlet.flush(timeout_s)
 
     def safe(self, timeout_s: float | None = None) -> bool:
         """Wait until every record logged before is confirmed, or synced to the spool; False if time is up."""

@@ -79,14 +79,18 @@ class Outlet:
             if self._keeper is not None:
                 self._keeper.start()
 
-    def flush(self, timeout_s: float) -> bool:
+    def flush(self, timeout_s: float, *, ending: bool = False) -> bool:
         """Wait until every record put before is confirmed; False when time was up first.
 
-        What dead processes left is not waited for, save as far as it goes out before.
+        What dead processes left is not waited for, save as far as it goes out before; nor, at the `ending`
+        of the process, a broker that is away, as far as `close` does not.
         """
         self._intake.put_set_aside()
         began, mark = time.monotonic(), self._buffer.mark()
-        flushed = self._publisher.wait(lambda: self._buffer.settled(mark), timeout_s)
+        if ending:
+            flushed = self._finish(lambda: self._buffer.settled(mark), began + timeout_s)
+        else:
+            flushed = self._publisher.wait(lambda: self._buffer.settled(mark), timeout_s)
         self._flushed_at = time.monotonic()
         self._flush_took_s = self._flushed_at - began if flushed else float("inf")
         return flushed
@@ -150,7 +154,7 @@ class Outlet:
         )
 
     def _finish(self, reached: Callable[[], bool], deadline: float) -> bool:
-        """Wait as long as `close` may: with a broker that is away not longer than the spool makes needful."""
+        """Wait as long as the end may: with a broker that is away not longer than the spool makes needful."""
         wait, left_s = self._publisher.wait, deadline - time.monotonic()
         if wait(reached, min(left_s, _GRACE_S)):
             return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -152,6 +154,23 @@ def test_close_waits_briefly_when_the_broker_is_away_and_all_is_spooled(
     assert 0.9 < time.monotonic() - began < 5.0
     left = open_spool(tmp_path)
     assert left.adopt() == 101
+    left.close()
+
+
+def test_a_program_that_ends_while_the_broker_is_away_leaves_its_records_in_the_spool_and_does_not_wait(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import logging, sys\n"
+        "from superhero.transport import CeleryHandler\n"
+        "log = logging.getLogger('app')\n"
+        "log.addHandler(CeleryHandler(\n"
+        "    broker_url='amqp://127.0.0.1:1//', spool_dir=sys.argv[1], flush_timeout_s=600.0))\n"
+        "for number in range(100): log.error('%d', number)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)
+    left = open_spool(tmp_path)
+    assert left.adopt() == 100
     left.close()
 
 

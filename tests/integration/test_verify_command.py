@@ -138,6 +138,13 @@ def test_nothing_is_cut_at_80_columns(tmp_path: Path, options: tuple[str, ...]) 
         assert word in output
 
 
+def test_of_games_nothing_is_said_where_nobody_played(folder: Path, tmp_path: Path) -> None:
+    assert "datasets beside the records" in run(f"json:{folder}").output
+    nobody_played = run(shop(tmp_path / "shop", producers=1))
+    assert nobody_played.exit_code == 0
+    assert "datasets beside the records" not in nobody_played.output
+
+
 def test_in_json_sums_count_their_producers_and_each_producer_has_its_name(tmp_path: Path) -> None:
     told: dict[str, Any] = json.loads(run(shop(tmp_path, producers=4, channels=2), "--json").output)
     assert [line["producers"] for line in (told["total"], *told["channels"])] == [4, 2, 2]
