@@ -73,7 +73,11 @@ class AmqpSender:
         """Connect, declare the exchanges and the two common queues, and switch confirms on."""
         self._forget()
         with _translated("cannot connect"):
-            self._amqp = self._kombu.connect()
+            # By `connect` kombu would sleep two seconds before it tries the next URL, or the same once more.
+            self._kombu.ensure_connection(
+                max_retries=1, interval_start=0, interval_step=0, reraise_as_library_errors=False
+            )
+            self._amqp = self._kombu.connection
             for entity in (
                 topology.UNROUTED_EXCHANGE,
                 topology.EXCHANGE,

@@ -158,7 +158,7 @@ class Outlet:
         wait, left_s = self._publisher.wait, deadline - time.monotonic()
         if wait(reached, min(left_s, _GRACE_S)):
             return True
-        worthwhile = self._publisher.tally.connected or not self._buffer.sync()
+        worthwhile = not self._publisher.away or not self._buffer.sync()
         return worthwhile and wait(reached, deadline - time.monotonic())
 
     def _before_each_round(self) -> None:

@@ -83,6 +83,11 @@ class Publisher:
         return self._flight.records
 
     @property
+    def away(self) -> bool:
+        """Whether the broker could not be reached when it was tried last; not while it is tried at first."""
+        return self._failures > 0 and not self.tally.connected
+
+    @property
     def blocked(self) -> bool:
         """Whether the broker asked for a pause."""
         return self._sender.blocked

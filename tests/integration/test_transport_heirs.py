@@ -1,4 +1,4 @@
-"""What `flush` and `close` mean in a process that has taken over records of dead ones."""
+"""What `flush` and `close` mean in a process that has taken over records, or whose broker is away."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import pytest
 from arrivals import ids
 from patience import WaitUntil
 
+from superhero.errors import BrokerUnavailable
 from superhero.testing import ScriptedSender
 from superhero.transport import CeleryHandler
+from superhero.transport.amqp_sender import AmqpSender
 from superhero.transport.buffer import MemoryBuffer
 from superhero.transport.leases import Lease
 from superhero.transport.spool import Spool
@@ -206,3 +208,12 @@ def test_a_process_that_takes_over_much_delivers_its_own_record_before_flush_ret
     arrived += ids(any_broker_url, CHANNEL)
     assert len(set(arrived)) == 20_001
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_attempt_to_connect_that_fails_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long to wait until the next one is the publisher's to say."""
+    asleep: list[float] = []
+    monkeypatch.setattr("kombu.utils.functional.sleep", asleep.append)
+    with pytest.raises(BrokerUnavailable, match="cannot connect"):
+        AmqpSender("amqp://127.0.0.1:1//").open()
+    assert sum(asleep) == 0
