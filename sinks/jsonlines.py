@@ -102,7 +102,7 @@ class JsonLinesSink(Sink):
                 # Also with nothing to add: who wrote these rows may have died before it made them safe.
                 os.fdatasync(fd)
             except OSError:
-                os.ftruncate(fd, ledger.size_bytes)
+                ledger.cut_back(fd)
                 raise
             ledger.appended(missing, content)
             ledger.leave_note(fd)

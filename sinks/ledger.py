@@ -67,17 +67,21 @@ class Ledger:
     """Which sequences of one producer stand in its file, as far as the file has been read.
 
     The file is the ledger; this is only what was read of it, so that it need not be read twice: not by us,
-    and by others only where we could leave them no note.
+    and by others only where we could leave them no note. We leave one only of what was learned from a note,
+    or read from the beginning on, with no change since that neither we nor a note can explain: what we are
+    mistaken about, others are not to believe.
     """
 
-    __slots__ = ("_file", "_line", "_noted", "_producer", "_tail", "present", "size_bytes")
+    __slots__ = ("_file", "_line", "_noted", "_producer", "_seen", "_sure", "_tail", "present", "size_bytes")
 
     def __init__(self, producer: str) -> None:
         self.present = Intervals()
         self.size_bytes = 0
         self._producer = producer
-        self._noted = False
         self._file: tuple[int, int] | None = None
+        self._seen = (0, 0)
+        """How long the file was, and when it was changed, when we had it last."""
+        self._sure = self._noted = False
         self._tail = b""
         # Begins with literal bytes, for which a pattern is searched four times as fast as with `^`.
         self._line = re.compile(rb'\n\{"record_id":"%b:(\d{1,19})"' % re.escape(producer.encode()))
@@ -93,13 +97,51 @@ class Ledger:
         status = os.fstat(fd)
         is_new = not self._knows(fd, status)
         if is_new:
-            self.present, self.size_bytes, self._tail, self._noted = Intervals(), 0, b"", False
-        end, most = status.st_size, _BLOCK_BYTES
-        if self.size_bytes < end and (runs := ledger_note.find(fd, self._producer, status)) is not None:
-            self.present, self.size_bytes, self._noted = Intervals(runs), end, True
-            self._tail = os.pread(fd, _TAIL_BYTES, max(end - _TAIL_BYTES, 0))
-        while self.size_bytes < end:
+            self.present, self.size_bytes, self._tail, self._sure = Intervals(), 0, b"", True
+        if is_new or not self._sure or self._seen != _look_of(status):
+            self._noted = self._take_note(fd, status)
+            self._sure = self._noted or is_new
+        self._read_on(fd, status.st_size)
+        self._seen = _look_of(status)
+        return is_new
+
+    def appended(self, sequences: Sequence[int], content: bytes) -> None:
+        """Take note of whole lines that stand at the end of the file."""
+        if content:
+            self._advance(sequences, len(content), content[-_TAIL_BYTES:])
             self._noted = False
+
+    def cut_back(self, fd: int) -> None:
+        """Cut off what was written and not taken note of."""
+        os.ftruncate(fd, self.size_bytes)
+        self._seen = _look_of(os.fstat(fd))
+
+    def leave_note(self, fd: int) -> None:
+        """Tell other processes what stands in the file, all of which is synced, if we can be sure of it."""
+        status = os.fstat(fd)
+        if status.st_size != self.size_bytes:  # somebody writes without asking for the lock
+            return
+        self._seen = _look_of(status)
+        if self._sure and not self._noted:
+            ledger_note.leave(fd, self._producer, status, self.present.runs())
+            self._noted = True
+
+    def _take_note(self, fd: int, status: os.stat_result) -> bool:
+        """Take over what another process left a note of, if there is one."""
+        runs = ledger_note.find(fd, self._producer, status)
+        if runs is None:
+            return False
+        end = status.st_size
+        tail = os.pread(fd, _TAIL_BYTES, max(end - _TAIL_BYTES, 0))
+        if tail and not tail.endswith(b"\n"):
+            return False
+        self.present, self.size_bytes, self._tail = Intervals(runs), end, tail
+        return True
+
+    def _read_on(self, fd: int, end: int) -> None:
+        """Read what was not read yet, and cut off a last line without its end."""
+        most = _BLOCK_BYTES
+        while self.size_bytes < end:
             block = self._block(fd, min(end - self.size_bytes, most))
             size = max(block.rfind(b"\n"), 0)
             if size:
@@ -109,21 +151,8 @@ class Ledger:
             elif self.size_bytes + most < end:
                 most *= 2  # for a line longer than a block
             else:
-                os.ftruncate(fd, self.size_bytes)
+                self.cut_back(fd)
                 break
-        return is_new
-
-    def appended(self, sequences: Sequence[int], content: bytes) -> None:
-        """Take note of whole lines that stand at the end of the file."""
-        if content:
-            self._advance(sequences, len(content), content[-_TAIL_BYTES:])
-            self._noted = False
-
-    def leave_note(self, fd: int) -> None:
-        """Tell other processes what stands in the file, all of which is synced."""
-        if not self._noted:
-            ledger_note.leave(fd, self._producer, self.present.runs())
-            self._noted = True
 
     def _advance(self, sequences: Sequence[int], size: int, tail: bytes) -> None:
         self.present.add(sequences)
@@ -150,3 +179,7 @@ class Ledger:
         file, self._file = self._file, (status.st_dev, status.st_ino)
         tail = os.pread(fd, len(self._tail), self.size_bytes - len(self._tail))
         return file == self._file and tail == self._tail
+
+
+def _look_of(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns

@@ -4,9 +4,11 @@ So that what one worker appended need not be read by each of the others, nor a w
 The note is part of the file: it goes when the file goes, and a reader of the folder never meets it.
 
 It is believed of exactly the file it was left with: of that producer, size and time of the last change. It
-is left when the content is safe, so not even after a power cut does it tell of lines that are not there. In
-any other case, a writer that died before it left one, a file that was edited or copied, a file system that
-has no attributes, there is none, and the file itself is read.
+is left when the content is synced, so after a power cut it tells of no line that is not there, as far as the
+disk keeps what it says that it synced. In any other case, a writer that died before it left one, a file that
+was copied or edited since, a file system that has no attributes, there is none, and the file itself is read.
+Not noticed is an edit that leaves size and time as they are: within a tick of the file system's clock, a few
+milliseconds, after a worker wrote.
 """
 
 from __future__ import annotations
@@ -21,19 +23,20 @@ Run = tuple[int, int]
 """The first of some sequences in a row, and the one after the last."""
 
 _NAME = b"user.superhero.ledger"
+_VERSION = 1
 _MOST_RUNS = 100
 """An attribute may take some 4 KiB; of a file with more gaps none is left."""
 
 
-def leave(fd: int, producer: str, runs: Sequence[Run]) -> None:
-    """Leave a note: in the file stand exactly these sequences of the producer, and all of it is synced.
+def leave(fd: int, producer: str, status: os.stat_result, runs: Sequence[Run]) -> None:
+    """Leave a note: in the file of this status stand exactly these sequences of the producer, all synced.
 
     The caller holds the file's lock. Where it cannot be left there is none: whoever comes reads the file.
     """
     if len(runs) > _MOST_RUNS or not hasattr(os, "setxattr"):
         return
     with suppress(OSError):
-        os.setxattr(fd, _NAME, orjson.dumps({**_of(producer, os.fstat(fd)), "runs": runs}))
+        os.setxattr(fd, _NAME, orjson.dumps({**_of(producer, status), "runs": runs}))
 
 
 def find(fd: int, producer: str, status: os.stat_result) -> list[Run] | None:
@@ -53,4 +56,9 @@ def find(fd: int, producer: str, status: os.stat_result) -> list[Run] | None:
 
 
 def _of(producer: str, status: os.stat_result) -> dict[str, object]:
-    return {"producer": producer, "size_bytes": status.st_size, "changed_ns": status.st_mtime_ns}
+    return {
+        "v": _VERSION,
+        "producer": producer,
+        "size_bytes": status.st_size,
+        "changed_ns": status.st_mtime_ns,
+    }

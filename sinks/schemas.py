@@ -258,6 +258,10 @@ rows, bytes and sha256. A segment is two files: `<name>.jsonl`, the objects' lin
 manifest, if there is one, then the `.keys` of its segments; take the segments' rows, and of the listed files
 those whose name is none of the keys. What the manifest does not name does not count.
 
+A file of a stream of records carries an extended attribute, `user.superhero.ledger`, where the file system
+has any: which records stand in it, so that another worker need not read them. It may be lost, as with most
+ways to copy a file, and does not count once the file was changed by other means: then the file is read.
+
 ## How it may change
 
 A column is added with a schema version, `since`; none is removed, renamed or given another type, so files and

@@ -66,7 +66,7 @@ def _figure(number: int, *, bad: bool) -> str:
 
 
 def datasets(verdict: Verdict, console: Console) -> Iterator[Table]:
-    """Return tables of what became of games and attacks beside the records; none where nobody played."""
+    """Yield what became of games and attacks beside the records; nothing where nobody played."""
     games, attacks = verdict.games, verdict.attacks
     heads = ("dataset", "recorded", "written", "lost", "duplicated", "wrong", "unexpected")
     of_games = (
@@ -85,13 +85,12 @@ def datasets(verdict: Verdict, console: Console) -> Iterator[Table]:
         0,
         attacks.unexpected,
     )
-    if not any((*of_games, *of_attacks)):
-        return iter(())
     rows = [
         (name, *(_figure(number, bad=at > 1) for at, number in enumerate(figures)))
         for name, figures in (("games", of_games), ("attacks", of_attacks))
     ]
-    return _fitting("datasets beside the records", heads, rows, console)
+    if any((*of_games, *of_attacks)):
+        yield from _fitting("datasets beside the records", heads, rows, console)
 
 
 def _fitting(title: str, heads: Row, rows: Sequence[Row], console: Console) -> Iterator[Table]:

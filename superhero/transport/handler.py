@@ -155,8 +155,8 @@ class CeleryHandler(LocklessHandler):
         """Wait until the broker confirmed every record logged before; False when time was up first.
 
         Records that were dropped, or taken over from a dead process, are not waited for: see `counters`.
-        Without an argument it takes `flush_timeout_s` at most, and when the interpreter exits, which calls
-        it so, about a second where the broker is away and all is in the spool.
+        Without an argument it takes `flush_timeout_s` at most. When the interpreter exits, which calls it so,
+        it is about a second where the broker refuses to be connected to and all is in the spool.
         """
         outlet = self._outlet
         if outlet is None:
@@ -227,6 +227,7 @@ class CeleryHandler(LocklessHandler):
 
 
 def _after_fork_in_child() -> None:
+    _exiting.clear()
     for handler in list(_handlers):
         handler._after_fork()
 

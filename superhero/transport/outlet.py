@@ -155,6 +155,7 @@ class Outlet:
 
     def _finish(self, reached: Callable[[], bool], deadline: float) -> bool:
         """Wait as long as the end may: with a broker that is away not longer than the spool makes needful."""
+        self._publisher.ring()  # so that a broker that is back is tried once more
         wait, left_s = self._publisher.wait, deadline - time.monotonic()
         if wait(reached, min(left_s, _GRACE_S)):
             return True

@@ -21,8 +21,13 @@ NAME = "user.superhero.ledger"
 
 
 def lines(*numbers: int) -> bytes:
-    """Return rows of producer p as lines."""
-    return b"".join(b'{"record_id":"p:%d"}\n' % number for number in numbers)
+    """Return rows of producer p as lines, a few of which are longer than what a ledger knows a file by."""
+    return b"".join(b'{"record_id":"p:%d","message":"%b"}\n' % (number, b"x" * 100) for number in numbers)
+
+
+def rows(*numbers: int) -> Append:
+    """Return the same rows for a sink."""
+    return Append("ROWS", [{"record_id": f"p:{number}", "message": "x" * 100} for number in numbers])
 
 
 def present(ledger: Ledger) -> set[int]:
@@ -79,18 +84,93 @@ def test_what_was_read_for_want_of_a_note_gets_one(fd: int) -> None:
     assert present(third) == {1, 2}
 
 
+def edit(fd: int, content: bytes) -> None:
+    """Write over the beginning of the file, a moment later than whoever wrote before."""
+    before = os.fstat(fd)
+    path = Path(f"/proc/self/fd/{fd}")
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+
+
 def test_a_note_is_not_believed_of_a_file_that_was_changed_since(fd: int) -> None:
     """Not even if it is as long as before: somebody put the record 7 in the place of the record 2."""
     append(Ledger("p"), fd, 1, 2, 3)
-    noted = os.fstat(fd)
-    changed = lines(1, 7, 3)
-    path = Path(f"/proc/self/fd/{fd}")
-    with path.open("r+b") as file:
-        file.write(changed)
-    os.utime(path, ns=(noted.st_atime_ns, noted.st_mtime_ns + 1))
+    edit(fd, lines(1, 7, 3))
     fresh = Ledger("p")
     fresh.catch_up(fd)
     assert present(fresh) == {1, 3, 7}
+
+
+def test_what_a_worker_is_mistaken_about_it_does_not_hand_on(fd: int) -> None:
+    """It knows a file by its end, and so does not see what was changed in the middle; a new one does."""
+    living = Ledger("p")
+    append(living, fd, 1, 2, 3, 4, 5, 6)
+    edit(fd, lines(1, 7))
+    append(living, fd, 8)
+    fresh = Ledger("p")
+    fresh.catch_up(fd)
+    assert present(fresh) == {1, 3, 4, 5, 6, 7, 8}
+    fresh.leave_note(fd)
+    living.catch_up(fd)
+    assert present(living) == {1, 3, 4, 5, 6, 7, 8}, "it learns better by the other's note"
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "then"),
+    [(lines(7), {1, 2, 3, 7}), (b'{"record_id":"p:7"', {1, 2, 3}), (lines(1) * 3, {1, 2, 3})],
+)
+def test_what_is_written_without_the_lock_gets_no_note(fd: int, by_hand: bytes, then: set[int]) -> None:
+    ledger = Ledger("p")
+    append(ledger, fd, 1, 2, 3, note=False)
+    os.write(fd, by_hand)
+    ledger.leave_note(fd)
+    for reader in (ledger, Ledger("p")):
+        reader.catch_up(fd)
+        assert present(reader) == then
+        assert os.pread(fd, 1 << 20, 0).endswith(b"\n")
+
+
+def test_what_is_cut_off_without_the_lock_is_not_in_the_note(fd: int) -> None:
+    ledger = Ledger("p")
+    append(ledger, fd, 1, 2, 3)
+    os.ftruncate(fd, 0)
+    os.write(fd, lines(4))
+    ledger.appended([4], lines(4))
+    ledger.leave_note(fd)
+    for reader in (ledger, Ledger("p")):
+        reader.catch_up(fd)
+        assert present(reader) == {4}
+
+
+def test_a_file_known_by_a_note_is_known_by_its_end_as_any_other(fd: int) -> None:
+    append(Ledger("p"), fd, 1, 2, 3)
+    ledger = Ledger("p")
+    ledger.catch_up(fd)
+    assert not ledger.catch_up(fd)
+    edit(fd, lines(1, 2, 9))
+    assert ledger.catch_up(fd)
+    assert present(ledger) == {1, 2, 9}
+
+
+def test_what_was_cut_back_for_want_of_room_leaves_us_as_sure_as_before(fd: int) -> None:
+    writer = Ledger("p")
+    append(writer, fd, 1, 2, 3)
+    os.write(fd, lines(4)[:30])
+    writer.cut_back(fd)
+    append(writer, fd, 4)
+    with mock.patch.object(Ledger, "_block", never_read):
+        other = Ledger("p")
+        other.catch_up(fd)
+    assert present(other) == {1, 2, 3, 4}
+
+
+def test_sinks_leave_notes_for_each_other(tmp_path: Path, fd: int) -> None:
+    first, second = JsonLinesSink(tmp_path), JsonLinesSink(tmp_path)
+    with mock.patch.object(Ledger, "_block", never_read):
+        for sink, numbers in ((first, (0, 1)), (second, (1, 2)), (first, (0, 2, 3))):
+            sink.write([rows(*numbers)])
+    assert (tmp_path / "superhero" / "ROWS" / "p.jsonl").read_bytes() == lines(0, 1, 2, 3)
 
 
 def test_a_note_is_not_believed_of_another_producers_file(fd: int) -> None:
@@ -104,7 +184,7 @@ def garbled(note: bytes) -> list[bytes]:
     """Return what is no note, or says what cannot be."""
     fields = orjson.loads(note)
     wrong_runs: list[object] = [None, 7, [[1]], [[3, 1]], [[1, 4], [2, 9]], [["x", "y"]], [[1, 4], [4, 9]]]
-    others: list[object] = [None, [], "text", {}, {**fields, "version": 2}]
+    others: list[object] = [None, [], "text", {}, {**fields, "v": 2}, {**fields, "more": 2}]
     return [
         b"",
         note[:-1],
@@ -122,10 +202,10 @@ def test_a_note_that_is_none_makes_no_difference(fd: int) -> None:
         assert present(fresh) == {1, 2, 3}, wrong
 
 
-def test_a_file_with_many_gaps_is_read_as_it_takes_a_note_of_any_size(fd: int) -> None:
-    writer = Ledger("p")
-    append(writer, fd, 0)
-    append(writer, fd, *range(2, 1000, 2))
+def test_of_a_file_with_many_gaps_no_note_is_left(fd: int) -> None:
+    with mock.patch("os.setxattr") as left:
+        append(Ledger("p"), fd, *range(0, 1000, 2))
+    left.assert_not_called()
     fresh = Ledger("p")
     fresh.catch_up(fd)
     assert present(fresh) == set(range(0, 200, 2))
@@ -133,13 +213,17 @@ def test_a_file_with_many_gaps_is_read_as_it_takes_a_note_of_any_size(fd: int) -
 
 @pytest.mark.parametrize("reason", [errno.ENOTSUP, errno.ENOSPC, errno.EPERM])
 def test_a_sink_needs_no_notes(tmp_path: Path, reason: int) -> None:
-    refused = mock.Mock(side_effect=OSError(reason, os.strerror(reason)))
+    refused = OSError(reason, os.strerror(reason))
     first, second = JsonLinesSink(tmp_path), JsonLinesSink(tmp_path)
-    with mock.patch("os.setxattr", refused), mock.patch("os.getxattr", refused):
+    with (
+        mock.patch("os.setxattr", side_effect=refused) as left,
+        mock.patch("os.getxattr", side_effect=refused) as looked,
+    ):
         for sink, numbers in ((first, (0, 1)), (second, (1, 2)), (first, (0, 2, 3))):
-            sink.write([Append("ROWS", [{"record_id": f"p:{number}"} for number in numbers])])
+            sink.write([rows(*numbers)])
     assert (tmp_path / "superhero" / "ROWS" / "p.jsonl").read_bytes() == lines(0, 1, 2, 3)
-    assert refused.called
+    assert left.called
+    assert looked.called
 
 
 DEEDS = st.one_of(
