@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -208,6 +209,29 @@ def test_a_process_that_takes_over_much_delivers_its_own_record_before_flush_ret
     arrived += ids(any_broker_url, CHANNEL)
     assert len(set(arrived)) == 20_001
     assert list(tmp_path.iterdir()) == []
+
+
+def test_at_the_end_a_broker_that_is_back_is_tried_once_more(
+    tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After six failures the next attempt would come later than the end waits."""
+    tries: list[None] = []
+
+    class Back(ScriptedSender):
+        def open(self) -> None:
+            tries.append(None)
+            super().open()
+
+    handler = CeleryHandler(
+        sender=lambda: Back(opening=["transient"] * 6), spool_dir=tmp_path, flush_timeout_s=20.0
+    )
+    log(handler)
+    wait_until(lambda: len(tries) == 6)
+    exiting = threading.Event()
+    exiting.set()
+    monkeypatch.setattr("superhero.transport.handler._exiting", exiting)
+    assert handler.flush()
+    handler.close()
 
 
 def test_an_attempt_to_connect_that_fails_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
