@@ -97,7 +97,7 @@ class Ledger:
         status = os.fstat(fd)
         is_new = not self._knows(fd, status)
         if is_new:
-            self.present, self.size_bytes, self._tail, self._sure = Intervals(), 0, b"", True
+            self.present, self.size_bytes, self._tail = Intervals(), 0, b""
         if is_new or not self._sure or self._seen != _look_of(status):
             self._noted = self._take_note(fd, status)
             self._sure = self._noted or is_new

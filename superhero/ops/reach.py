@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from superhero.errors import StoreError, TransportError
 from superhero.redis_clients import SCHEMES, client
-from superhero.transport.tls import advice, secure_connection
+from superhero.transport.tls import advice, connect, secure_connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,7 @@ def reach_amqp(url: str, timeout_s: float = 3.0) -> Answer:
     try:
         connection = secure_connection(url, connect_timeout=timeout_s)
         with connection:
-            # `connect` would wait for two seconds before it gives up.
-            connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
-            properties: Mapping[str, Any] = connection.connection.server_properties
+            properties: Mapping[str, Any] = connect(connection).server_properties
     except (amqp.AccessRefused, amqp.NotAllowed) as error:
         return Answer(error=str(error.reply_text), remedy=_remedy(url, error))
     except (OSError, amqp.AMQPError, TransportError) as error:

@@ -35,7 +35,7 @@ from superhero.ops.lag import percentile_ms
 from superhero.ops.losses import Losses
 from superhero.ops.reach import is_redis
 from superhero.pulse.account import client
-from superhero.transport.tls import secure_connection
+from superhero.transport.tls import connect, secure_connection
 from superhero.transport.topology import DEAD_NAME, UNROUTED_NAME
 
 RATE_OVER_S = 5.0
@@ -233,8 +233,7 @@ class Vitals:
 
     def _opened(self) -> Any:
         if self._channel is None:
-            # Without these, kombu would try for ever.
-            self._broker.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
+            connect(self._broker)
             self._channel = self._broker.channel()
         return self._channel
 

@@ -19,7 +19,7 @@ from superhero.errors import BrokerUnavailable, TopologyMismatch
 from superhero.transport import topology
 from superhero.transport.leases import Lease
 from superhero.transport.sender import Outcome, body_and_headers
-from superhero.transport.tls import advice, secure_connection
+from superhero.transport.tls import advice, connect, secure_connection
 
 _HEARTBEAT_S = 10
 _CONNECT_TIMEOUT_S = 5
@@ -73,11 +73,7 @@ class AmqpSender:
         """Connect, declare the exchanges and the two common queues, and switch confirms on."""
         self._forget()
         with _translated("cannot connect"):
-            # By `connect` kombu would sleep two seconds before it tries the next URL, or the same once more.
-            self._kombu.ensure_connection(
-                max_retries=1, interval_start=0, interval_step=0, reraise_as_library_errors=False
-            )
-            self._amqp = self._kombu.connection
+            self._amqp = connect(self._kombu)
             for entity in (
                 topology.UNROUTED_EXCHANGE,
                 topology.EXCHANGE,

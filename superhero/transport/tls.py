@@ -39,6 +39,16 @@ def secure_connection(broker_url: str, tls: Mapping[str, Any] | None = None, **o
     return Connection(_for_kombu(broker_url), ssl=_ssl(urlsplit(broker_url).scheme, given), **options)
 
 
+def connect(connection: Connection) -> Any:
+    """Open a connection, and return the driver's. Raise what that raises, after a second attempt.
+
+    The second is at the next of several URLs. kombu's own `connect` would sleep two seconds between them, and
+    its `ensure_connection` by itself would try for ever.
+    """
+    connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
+    return connection.connection
+
+
 def advice(error: BaseException) -> str:
     """Return what an error says, and what to do about a certificate that was refused."""
     text = str(error).strip() or type(error).__name__
